@@ -141,6 +141,8 @@ fn stop_on_signal() -> io::Result<Arc<Notify>> {
         notify.notify_one();
         let (name, status) = signals.next().await;
         warn!("{name} again: ending at once");
+        // The log is written by a thread of its own; that line is its last.
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         std::process::exit(status);
     });
     Ok(stop)

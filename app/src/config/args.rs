@@ -138,8 +138,8 @@ pub(super) struct DatabaseArgs {
     /// Connections to the database. With Postgres one more watches whether it is there.
     #[arg(long, env = "DB_POOL", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(super) db_pool: u32,
-    /// How long a request may wait for the database, connections and statements together, before the
-    /// answer is 503.
+    /// How long one reading or transaction may wait for the database, connection and statements
+    /// together, before the answer is 503.
     #[arg(long, env = "DB_TIMEOUT", default_value = "2500ms", value_parser = duration)]
     pub(super) db_timeout: Duration,
 }
