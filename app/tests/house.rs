@@ -1,8 +1,10 @@
 //! The rooms of the house import only the rooms below them, as the drawing in `lib.rs` says.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
-use std::fs;
-use std::path::{Path, PathBuf};
+#[path = "house/rooms.rs"]
+mod rooms;
+
+use std::path::Path;
 
 /// From the top down; rooms of one line do not know each other.
 const FLOORS: [&[&str]; 9] = [
@@ -17,53 +19,8 @@ const FLOORS: [&[&str]; 9] = [
     &["model"],
 ];
 
-fn floor(room: &str) -> usize {
-    let found = FLOORS.iter().position(|rooms| rooms.contains(&room));
-    found.unwrap_or_else(|| panic!("the room `{room}` stands on no floor; put it on one here and in lib.rs"))
-}
-
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            found.extend(files(&path));
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            found.push(path);
-        }
-    }
-    found
-}
-
 #[test]
 fn no_room_imports_one_beside_or_above_it() {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut imports = 0;
-    for file in files(&source) {
-        let inside = file.strip_prefix(&source).unwrap();
-        let room = inside.components().next().unwrap().as_os_str().to_str().unwrap().trim_end_matches(".rs");
-        if ["lib", "main"].contains(&room) {
-            continue;
-        }
-        let text = fs::read_to_string(&file).unwrap();
-        let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
-        for line in code {
-            for (at, _) in line.match_indices("crate::") {
-                let rest = &line[at + "crate::".len()..];
-                // `use crate::{a, b::c};` names several rooms.
-                let rooms: Vec<&str> = match rest.strip_prefix('{') {
-                    Some(list) => list.trim_end_matches("};").split(", ").collect(),
-                    None => vec![rest],
-                };
-                for other in rooms {
-                    let other = other.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap();
-                    if other != room {
-                        imports += 1;
-                        assert!(floor(other) > floor(room), "{}: `{room}` imports `{other}`: {line}", inside.display());
-                    }
-                }
-            }
-        }
-    }
+    let imports = rooms::imports_go_down(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &FLOORS);
     assert!(imports > 50, "only {imports} imports were found: does this test still read the code?");
 }

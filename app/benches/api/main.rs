@@ -15,6 +15,7 @@ mod process;
 mod question;
 mod server;
 mod table;
+mod targets;
 
 use std::fs;
 use std::path::Path;
@@ -27,7 +28,8 @@ use postgres::Cluster;
 use process::Memory;
 use question::{Cast, Question};
 use server::{Server, Store};
-use table::{PostgresSide, Row, Targets};
+use table::{PostgresSide, Row};
+use targets::Targets;
 
 const DATABASE: &str = "bench";
 const ARTICLES: u32 = 20_000;
