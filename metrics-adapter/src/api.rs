@@ -1,0 +1,109 @@
+//! The three metrics APIs on the wire. A request reads the inventory's current view and the store's current
+//! snapshot, both in memory, and writes its answer; it waits for nobody.
+//!
+//! The paths, the documents and the errors are those of Kubernetes' API conventions; clients that were
+//! written for metrics-server and prometheus-adapter find here what they expect.
+
+mod answer;
+mod cache;
+mod custom;
+mod discovery;
+mod external;
+mod failure;
+mod json;
+mod negotiate;
+mod observe;
+mod openapi;
+mod probes;
+mod protobuf;
+mod resource;
+mod selection;
+mod table;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::Method;
+use axum::middleware::from_fn;
+use axum::routing::get;
+
+use crate::clock::Clock;
+use crate::cluster::{Inventory, View};
+use crate::health::Health;
+use crate::model::Now;
+use crate::store::{Reader, Snapshot};
+
+pub use observe::describe_metrics;
+pub use probes::probe_answer;
+
+use cache::Cache;
+use failure::Failure;
+
+/// What the APIs answer from.
+#[derive(Debug)]
+pub struct Api {
+    /// What exists.
+    pub inventory: Inventory,
+    /// What was measured.
+    pub store: Reader,
+    /// The clocks.
+    pub clock: Clock,
+    /// Whether the adapter can be asked.
+    pub health: Health,
+    cache: Cache,
+}
+
+/// What one request is answered from: everything as it was at one moment.
+struct Instant {
+    view: Arc<View>,
+    snapshot: Arc<Snapshot>,
+    now: Now,
+}
+
+impl Api {
+    /// Answers from these.
+    #[must_use]
+    pub fn new(inventory: Inventory, store: Reader, clock: Clock, health: Health) -> Arc<Self> {
+        Arc::new(Self { inventory, store, clock, health, cache: Cache::default() })
+    }
+
+    fn now(&self) -> Instant {
+        Instant { view: self.inventory.current(), snapshot: self.store.current(), now: self.clock.now() }
+    }
+}
+
+const RESOURCE: &str = "/apis/metrics.k8s.io/v1beta1";
+const CUSTOM: &str = "/apis/custom.metrics.k8s.io/{version}";
+const EXTERNAL: &str = "/apis/external.metrics.k8s.io/v1beta1";
+
+/// Every path that there is.
+pub fn router(api: Arc<Api>) -> Router {
+    Router::new()
+        .route("/", get(discovery::root))
+        .route("/apis", get(discovery::groups))
+        .route("/apis/{group}", get(discovery::group))
+        .route("/apis/{group}/{version}", get(discovery::group_version))
+        // metrics.k8s.io
+        .route(&format!("{RESOURCE}/nodes"), get(resource::list_nodes))
+        .route(&format!("{RESOURCE}/nodes/{{name}}"), get(resource::get_node))
+        .route(&format!("{RESOURCE}/pods"), get(resource::list_all_pods))
+        .route(&format!("{RESOURCE}/namespaces/{{namespace}}/pods"), get(resource::list_pods))
+        .route(&format!("{RESOURCE}/namespaces/{{namespace}}/pods/{{name}}"), get(resource::get_pod))
+        // custom.metrics.k8s.io
+        .route(&format!("{CUSTOM}/namespaces/{{namespace}}/{{resource}}/{{name}}/{{metric}}"), get(custom::of_object))
+        .route(&format!("{CUSTOM}/namespaces/{{namespace}}/metrics/{{metric}}"), get(custom::of_namespace))
+        .route(&format!("{CUSTOM}/{{resource}}/{{name}}/{{metric}}"), get(custom::of_root_object))
+        // external.metrics.k8s.io
+        .route(&format!("{EXTERNAL}/namespaces/{{namespace}}/{{metric}}"), get(external::list))
+        .route("/openapi/v2", get(openapi::v2))
+        .route("/openapi/v3", get(openapi::v3_index))
+        .route("/openapi/v3/{*path}", get(openapi::v3))
+        .route("/version", get(discovery::version))
+        .route("/healthz", get(probes::healthz))
+        .route("/livez", get(probes::livez))
+        .route("/readyz", get(probes::readyz))
+        .fallback(async || Failure::no_such_path())
+        .method_not_allowed_fallback(async |method: Method| Failure::method_not_allowed(&method))
+        .layer(from_fn(observe::observe))
+        .with_state(api)
+}

@@ -1,0 +1,58 @@
+//! What a person types: each command is put together here from the other rooms.
+
+mod check_config;
+mod scrape;
+mod serve;
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use crate::config::args::{Cli, Command};
+
+/// A command did not succeed.
+#[derive(Debug, thiserror::Error)]
+enum CommandError {
+    /// What was given must be changed.
+    #[error("{0}")]
+    Given(String),
+    /// What was given is right, and it failed all the same.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl CommandError {
+    /// 2, as for a wrong flag, when what was given must be changed; 1 otherwise.
+    fn exit_code(&self) -> u8 {
+        match self {
+            Self::Given(_) => 2,
+            Self::Failed(_) => 1,
+        }
+    }
+}
+
+/// Runs the command to its end.
+pub fn run(cli: Cli) -> ExitCode {
+    let done = match cli.command {
+        None => serve::run(&cli.serve),
+        Some(Command::Serve(args)) => serve::run(&args),
+        Some(Command::CheckConfig { file }) => check_config::run(&file),
+        Some(Command::Scrape(args)) => scrape::run(&args),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "metrics-adapter: {error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, CommandError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    runtime.map_err(|error| CommandError::Failed(format!("runtime: {error}")))
+}
+
+/// Whoever does not read what a command prints does not make it fail.
+fn print(text: &str) {
+    let _ = writeln!(std::io::stdout(), "{text}");
+}

@@ -1,0 +1,92 @@
+//! The configuration file: which metrics there are, and how targets are scraped.
+//!
+//! Everything has a default; without a file the adapter serves `http_requests_per_second` from conduit's
+//! `http_requests_total`. `metrics-adapter/README.md` documents each field.
+
+pub mod args;
+mod file;
+mod rule;
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+pub use rule::{Aggregate, Kind, Rule};
+
+/// What the adapter does.
+#[derive(Debug)]
+pub struct Config {
+    /// Each configuration that was read has its own number.
+    pub generation: u64,
+    /// How targets are scraped.
+    pub scrape: ScrapeSettings,
+    /// The metrics that are served, in the order of the file.
+    pub rules: Vec<Rule>,
+}
+
+/// How targets are scraped.
+#[derive(Clone, Debug)]
+pub struct ScrapeSettings {
+    /// The time from one scrape of a target to the next.
+    pub interval: Duration,
+    /// The time that a scrape may take from first to last; at most the interval.
+    pub timeout: Duration,
+    /// Expositions of more than 256 KiB that are read at once; smaller ones wait for nobody.
+    pub concurrency: usize,
+    /// The largest body, in bytes.
+    pub body_limit: usize,
+    /// The most series of one target that rules may select.
+    pub series_limit: usize,
+    /// The age from which a sample is no value any more.
+    pub stale_after: Duration,
+    /// Who vouches for targets of `https://`.
+    pub tls: ScrapeTls,
+}
+
+/// Who vouches for targets of `https://`.
+#[derive(Clone, Debug, Default)]
+pub struct ScrapeTls {
+    /// Certificates of authorities, as PEM.
+    pub ca_file: Option<PathBuf>,
+    /// Nobody: any certificate will do.
+    pub insecure_skip_verify: bool,
+}
+
+impl Default for ScrapeSettings {
+    fn default() -> Self {
+        let interval = Duration::from_secs(5);
+        Self {
+            interval,
+            timeout: Duration::from_secs(3),
+            concurrency: 64,
+            body_limit: 16 << 20,
+            series_limit: 5_000,
+            stale_after: interval * 3,
+            tls: ScrapeTls::default(),
+        }
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self::with(ScrapeSettings::default(), vec![Rule::http_requests_per_second()])
+    }
+}
+
+impl Config {
+    /// Reads a configuration file; the error is one line that says where and what.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        file::parse(text).map_err(|problem| problem.to_string())
+    }
+
+    fn with(scrape: ScrapeSettings, rules: Vec<Rule>) -> Self {
+        static GENERATION: AtomicU64 = AtomicU64::new(1);
+        Self { generation: GENERATION.fetch_add(1, Ordering::Relaxed), scrape, rules }
+    }
+
+    /// The rule that a metric is served by, and its place.
+    #[must_use]
+    pub fn rule(&self, metric: &str) -> Option<(usize, &Rule)> {
+        self.rules.iter().enumerate().find(|(_, rule)| rule.name == metric)
+    }
+}

@@ -1,0 +1,14 @@
+//! Values that several rooms share: parsed, pure, without a clock and without I/O.
+
+mod labels;
+mod measure;
+pub mod quantity;
+mod resource;
+mod selector;
+mod time;
+
+pub use labels::Labels;
+pub use measure::{Absence, Batch, FailureReason, Measurement, PodKey, RawSample, Scrape, ScrapeFailure, Usage};
+pub use resource::{GroupResource, ObjectReference, RESOURCES, Resource};
+pub use selector::{FieldSelector, Operator, Requirement, Selector, SelectorError};
+pub use time::{Moment, Now, Wall};

@@ -1,0 +1,143 @@
+//! Two listeners: the APIs', with TLS if it was given certificates, and the operators'. Connections are limited
+//! in number and in what they may make the server wait for; at the end they are drained.
+
+mod ops;
+mod tls;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use metrics::{counter, describe_counter, describe_gauge, gauge};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+use tracing::{debug, warn};
+
+pub use ops::{Operators, router as ops_router};
+pub use tls::{TlsError, acceptor};
+
+/// The time that a client has for the handshake.
+const HANDSHAKE: Duration = Duration::from_secs(5);
+/// The time that a client has for a request's headers, and to ask again on a connection of HTTP/1.
+const HEADERS: Duration = Duration::from_mins(1);
+/// How often a silent connection of HTTP/2 is asked whether it is still there.
+const KEEP_ALIVE: Duration = Duration::from_secs(30);
+/// The most headers of a request, in bytes: the aggregator sends two kilobytes.
+const LARGEST_HEADERS: usize = 64 << 10;
+/// Requests at once on one connection; the aggregator multiplexes everybody over one.
+const STREAMS: u32 = 1000;
+
+/// How a listener serves.
+#[derive(Clone)]
+pub struct Serving {
+    /// With TLS, or without.
+    pub tls: Option<TlsAcceptor>,
+    /// Connections at once; further ones wait in the kernel's queue.
+    pub connections: usize,
+    /// How long requests in flight may take at the end.
+    pub drain: Duration,
+}
+
+/// Names the families of this room, and makes their series exist.
+pub fn describe_metrics() {
+    describe_gauge!("metrics_adapter_connections", "Connections to the APIs' listener that are open.");
+    describe_counter!("metrics_adapter_connection_errors_total", "Connections that were given up, by what failed.");
+    gauge!("metrics_adapter_connections").set(0.0);
+    for stage in ["accept", "handshake"] {
+        counter!("metrics_adapter_connection_errors_total", "stage" => stage).absolute(0);
+    }
+}
+
+/// Takes an address; port 0 takes a free one.
+pub async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    TcpListener::bind(address).await
+}
+
+/// Serves until `stop` completes, then finishes what is in flight. Returns whether all of it was.
+pub async fn serve(listener: TcpListener, router: Router, serving: Serving, stop: impl Future<Output = ()>) -> bool {
+    let places = Arc::new(Semaphore::new(serving.connections));
+    let graceful = GracefulShutdown::new();
+    let mut stop = std::pin::pin!(stop);
+    loop {
+        let next = async {
+            // First a place, then a connection: the kernel's queue holds the others.
+            let place = Arc::clone(&places).acquire_owned().await.ok();
+            (place, listener.accept().await)
+        };
+        let (place, accepted) = tokio::select! {
+            next = next => next,
+            () = &mut stop => break,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                let connection = connection(stream, router.clone(), serving.tls.clone(), graceful.watcher());
+                tokio::spawn(async move {
+                    gauge!("metrics_adapter_connections").increment(1.0);
+                    connection.await;
+                    gauge!("metrics_adapter_connections").decrement(1.0);
+                    drop(place);
+                });
+            }
+            Err(error) => {
+                counter!("metrics_adapter_connection_errors_total", "stage" => "accept").increment(1);
+                warn!("a connection could not be accepted: {error}");
+                // Most likely there are no file descriptors; others have to be closed first.
+                sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+    drop(listener);
+    timeout(serving.drain, graceful.shutdown()).await.is_ok()
+}
+
+async fn connection(
+    stream: TcpStream,
+    router: Router,
+    tls: Option<TlsAcceptor>,
+    watcher: hyper_util::server::graceful::Watcher,
+) {
+    // Answers are written whole. If this fails the connection is broken, which its first read will say.
+    let _ = stream.set_nodelay(true);
+    let Some(tls) = tls else { return answer(stream, router, watcher).await };
+    match timeout(HANDSHAKE, tls.accept(stream)).await {
+        Ok(Ok(stream)) => answer(stream, router, watcher).await,
+        failed => {
+            counter!("metrics_adapter_connection_errors_total", "stage" => "handshake").increment(1);
+            debug!(
+                "handshake: {}",
+                failed.map_or("too slow".to_owned(), |failed| failed
+                    .err()
+                    .map_or(String::new(), |error| error.to_string()))
+            );
+        }
+    }
+}
+
+async fn answer(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    router: Router,
+    watcher: hyper_util::server::graceful::Watcher,
+) {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADERS).max_buf_size(LARGEST_HEADERS);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(KEEP_ALIVE)
+        .max_concurrent_streams(STREAMS)
+        .max_header_list_size(u32::try_from(LARGEST_HEADERS).unwrap_or(u32::MAX));
+    let served = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    if let Err(error) = watcher.watch(served.into_owned()).await {
+        // The client's doing.
+        debug!("connection: {error}");
+    }
+}
