@@ -7,7 +7,7 @@ mod tree;
 use std::fmt;
 
 pub use fields::Fields;
-pub use tree::{Node, load};
+pub use tree::{Node, load, load_all};
 
 /// A place in a file; lines and columns are counted from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,5 +101,30 @@ mod tests {
         assert!(load(&deep).is_err());
         let deep = format!("{}{}", "[".repeat(300), "]".repeat(300));
         assert!(load(&deep).unwrap_err().to_string().contains("nested"));
+    }
+
+    #[test]
+    fn all_documents_of_a_file_are_read_and_parts_are_found_by_name() {
+        let documents =
+            load_all("---\nkind: A\n---\n# nothing\n---\nkind: B\nspec: {list: [1, two], empty: null}\n").unwrap();
+        assert_eq!(documents.len(), 2, "one is empty");
+        let spec = documents[1].get("spec").unwrap();
+        assert_eq!(spec.get("list").unwrap().items().len(), 2);
+        assert_eq!(spec.get("list").unwrap().items()[0].integer("n"), Ok(1));
+        assert!(spec.get("empty").is_none() && spec.get("missing").is_none() && spec.items().is_empty());
+        assert_eq!(load_all("---\n# nothing\n").unwrap_err().to_string(), "line 1, column 1: the document is empty");
+    }
+
+    #[test]
+    fn a_whole_number_has_no_quotes_and_no_fraction() {
+        let read = |text: &str| load(text).and_then(|node| node.get("n").unwrap().integer("n"));
+        assert_eq!(read("n: -7"), Ok(-7));
+        for (text, problem) in [
+            ("n: '7'", "line 1, column 4: n: expected a whole number without quotes, found `7`"),
+            ("n: 7.5", "line 1, column 4: n: expected a whole number, found `7.5`"),
+            ("n: [7]", "line 1, column 4: n: expected a whole number without quotes, found a list"),
+        ] {
+            assert_eq!(read(text).unwrap_err().to_string(), problem);
+        }
     }
 }

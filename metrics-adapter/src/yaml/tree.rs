@@ -32,28 +32,53 @@ pub(super) struct Key {
 
 /// Reads the one document of a text.
 pub fn load(text: &str) -> Result<Node, Problem> {
+    let mut root: Option<Node> = None;
+    read(text, |at, node| match root {
+        Some(_) => Err(Problem::new(at, "", "a second document begins here; only one is read")),
+        None => {
+            root = Some(node()?);
+            Ok(())
+        }
+    })?;
+    root.filter(|root| !root.is_null()).ok_or_else(empty)
+}
+
+/// Reads all documents of a text, but for those that are empty; there must be one.
+pub fn load_all(text: &str) -> Result<Vec<Node>, Problem> {
+    let mut roots = Vec::new();
+    read(text, |_, node| {
+        roots.push(node()?);
+        Ok(())
+    })?;
+    roots.retain(|root| !root.is_null());
+    if roots.is_empty() { Err(empty()) } else { Ok(roots) }
+}
+
+fn empty() -> Problem {
+    Problem::new(Mark { line: 1, column: 1 }, "", "the document is empty")
+}
+
+/// Hands each document to `each`, which reads it or refuses it.
+fn read(
+    text: &str,
+    mut each: impl FnMut(Mark, &mut dyn FnMut() -> Result<Node, Problem>) -> Result<(), Problem>,
+) -> Result<(), Problem> {
     // The scanner calls itself for each level; what is nested past all use must not reach it.
     if let Some(at) = too_deep(text) {
         return Err(Problem::new(at, "", "nested too deeply"));
     }
     let mut tree = Tree { parser: Parser::new_from_str(text), anchors: HashMap::new(), parts: 0 };
-    let mut root = None;
     loop {
         let (event, at) = tree.next()?;
         match event {
-            Event::StreamEnd => break,
-            Event::DocumentStart(_) if root.is_some() => {
-                return Err(Problem::new(at, "", "a second document begins here; only one is read"));
-            }
-            Event::DocumentStart(_) => {
+            Event::StreamEnd => return Ok(()),
+            Event::DocumentStart(_) => each(at, &mut || {
                 let (event, at) = tree.next()?;
-                root = Some(tree.node(event, at, 0)?);
-            }
+                tree.node(event, at, 0)
+            })?,
             _ => {}
         }
     }
-    let start = Mark { line: 1, column: 1 };
-    root.filter(|root| !root.is_null()).ok_or_else(|| Problem::new(start, "", "the document is empty"))
 }
 
 /// Where brackets alone nest deeper than anything that is read.
@@ -175,6 +200,30 @@ impl Node {
             Value::Scalar(text, _) if !self.is_null() => Ok(text.clone()),
             _ => Err(self.unexpected("text", path)),
         }
+    }
+
+    /// It must be a whole number, without quotes.
+    pub fn integer(&self, path: &str) -> Result<i64, Problem> {
+        match &self.value {
+            Value::Scalar(text, false) if !self.is_null() => {
+                text.parse().map_err(|_| self.unexpected("a whole number", path))
+            }
+            _ => Err(self.unexpected("a whole number without quotes", path)),
+        }
+    }
+
+    /// The part under that key, if it is a mapping that has it: for who reads a few things out of a document of
+    /// somebody else's.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Self> {
+        let Value::Mapping(entries) = &self.value else { return None };
+        entries.iter().find(|(key, _)| key.name == name).map(|(_, node)| node).filter(|node| !node.is_null())
+    }
+
+    /// The parts of a list; none of anything else.
+    #[must_use]
+    pub fn items(&self) -> &[Self] {
+        if let Value::List(items) = &self.value { items } else { &[] }
     }
 
     /// It must be `true` or `false`.
