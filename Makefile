@@ -1,17 +1,34 @@
 # `make` lists what there is; `make run` and `make test` are all that a newcomer needs.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench fuzz tools fmt lint unit
-
-# Where `make run` keeps its data and listens. Only this machine can reach it.
-RUN_ENV := BIND_ADDRESS=127.0.0.1
+.PHONY: help build run api plan load test bench fuzz tools fmt lint unit
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: ## build and run the API on an embedded database; needs Rust and a C compiler alone
-	cargo build --release --locked --bin conduit
-	@$(RUN_ENV) exec target/release/conduit
+build:
+	cargo build --release --locked --bins
+
+# Data, logs and reports go to data/.
+# COMPARE=cpu or COMPARE=FILE plays the load again under another HPA, PACE=1 is the real clock, ARGS='--keep' and the like
+# are handed on.
+run: build ## rehearse the autoscaling loop on this machine, about four minutes; needs Rust and a C compiler alone
+	@exec target/release/rehearse run $(if $(COMPARE),--compare '$(COMPARE)') $(if $(PACE),--pace '$(PACE)') $(ARGS)
+
+api: build ## the API alone, on an embedded database; only this machine can reach it
+	@BIND_ADDRESS=127.0.0.1 exec target/release/conduit
+
+plan: build ## what the HPA would do with LOAD, as sine:20..480@1d, on pods that answer CAPACITY requests a second each
+	@target/release/rehearse plan --load '$(LOAD)' --pod-capacity '$(CAPACITY)' $(ARGS)
+
+load: build ## send RATE requests a second to URL for FOR
+	@target/release/rehearse load '$(URL)' --rate '$(RATE)' --for '$(FOR)' $(ARGS)
+
+LOAD := steps:20@100s,140@150s,240@150s,480@200s,20@520s
+CAPACITY := 80
+URL := http://127.0.0.1:8000/api/articles
+RATE := 140
+FOR := 60s
 
 test: tools fmt lint unit ## install what is missing (on Debian), then formatting, lints and all tests
 
@@ -28,11 +45,12 @@ lint:
 unit:
 	cargo test --locked --workspace
 
-bench: ## measure the API beside what Postgres does with the same statements, and the adapter with a thousand pods
+bench: ## measure the API beside what Postgres does with the same statements, the adapter with a thousand pods, the rehearsal
 	@.ci/tools bench
 	cargo bench --locked --package conduit --bench api
 	cargo bench --locked --package metrics-adapter --bench exposition
 	cargo bench --locked --package metrics-adapter --bench adapter
+	cargo bench --locked --package rehearsal --bench rehearsal
 
 fuzz: ## fuzz a parser of the adapter for SECONDS, guided by coverage: TARGET is one of metrics-adapter/fuzz/targets
 	@.ci/tools fuzz

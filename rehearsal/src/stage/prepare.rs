@@ -1,0 +1,121 @@
+use std::fs::{File, TryLockError};
+use std::io;
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::process::Command;
+
+use super::{Settings, StageError};
+use crate::process::{Guard, Process, ProcessError, sibling};
+
+/// The programs that are played with.
+pub(super) struct Programs {
+    pub(super) conduit: PathBuf,
+    pub(super) adapter: PathBuf,
+}
+
+impl Programs {
+    pub(super) fn find() -> Result<Self, ProcessError> {
+        Ok(Self { conduit: sibling("conduit")?, adapter: sibling("metrics-adapter")? })
+    }
+}
+
+/// Listens at the door's port, and looks whether the adapter's are free, before anything is started.
+pub(super) fn ports(settings: &Settings) -> Result<TcpListener, StageError> {
+    let listen = |port: u16, what: &'static str, flag: &'static str| {
+        TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map_err(|source| StageError::Port { port, what, flag, source })
+    };
+    let (api, ops) = settings.adapter_ports;
+    drop(listen(api, "the metrics-adapter", "--adapter-port")?);
+    drop(listen(ops, "the metrics-adapter's status page", "--adapter-ops-port")?);
+    let door = listen(settings.port, "the front door", "--port")?;
+    let system = |source| StageError::System { what: "the front door", source };
+    door.set_nonblocking(true).map_err(system)?;
+    Ok(door)
+}
+
+/// The files of a run.
+pub(super) struct Files {
+    pub(super) folder: PathBuf,
+    pub(super) logs: PathBuf,
+    pub(super) database: PathBuf,
+    /// Held for as long as the files are in use.
+    _lock: File,
+}
+
+/// An empty folder with the files' places; those of an earlier run go.
+pub(super) fn folder(settings: &Settings) -> Result<Files, StageError> {
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        move |source| StageError::File { path, source }
+    };
+    // Processes have this one as their own; a path that is relative to another one would be lost.
+    let folder = std::path::absolute(&settings.folder).map_err(failed(&settings.folder))?;
+    let logs = folder.join("logs");
+    std::fs::create_dir_all(&logs).map_err(failed(&logs))?;
+    let path = folder.join("lock");
+    let lock = File::options().create(true).append(true).open(&path).map_err(failed(&path))?;
+    match lock.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Err(StageError::InUse(folder)),
+        Err(TryLockError::Error(source)) => return Err(failed(&path)(source)),
+    }
+    remove_logs(&logs).map_err(failed(&logs))?;
+    let database = folder.join("conduit.sqlite3");
+    for file in ["conduit.sqlite3", "conduit.sqlite3-wal", "conduit.sqlite3-shm", "targets.yaml", "adapter.yaml"] {
+        let path = folder.join(file);
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(&path)(error)),
+            _ => {}
+        }
+    }
+    Ok(Files { folder, logs, database, _lock: lock })
+}
+
+/// Only what the rehearsal writes there itself.
+fn remove_logs(logs: &Path) -> io::Result<()> {
+    let entries = match std::fs::read_dir(logs) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    for entry in entries {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "log") {
+            std::fs::remove_file(path)?;
+        }
+    }
+    Ok(())
+}
+
+/// Who wrote the articles.
+const USERS: u32 = 50;
+
+/// Fills the database, so that there is something to read.
+pub(super) async fn seed(
+    guard: &Arc<Guard>,
+    programs: &Programs,
+    files: &Files,
+    articles: u32,
+) -> Result<(), ProcessError> {
+    let mut command = Command::new(&programs.conduit);
+    command
+        .arg("seed")
+        .args(["--users", &USERS.to_string(), "--articles", &articles.to_string()])
+        // Of all pairs of users and articles half can be had at most.
+        .args(["--favorites", &(articles.saturating_mul(USERS) / 4).min(1000).to_string()])
+        .env_clear()
+        .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
+        .env("DATA_FILE", &files.database)
+        .env("LOG_FORMAT", "text");
+    let mut process = Process::start(guard, "conduit seed", command, &files.logs.join("seed.log"))?;
+    // A slow disk takes a thousand a second.
+    let patience = Duration::from_mins(1) + Duration::from_millis(articles.into());
+    match tokio::time::timeout(patience, process.wait()).await {
+        Ok(Ok(status)) if status.success() => Ok(()),
+        Ok(_) => Err(process.ended().await),
+        Err(_) => Err(process.slow(patience, "it did not end")),
+    }
+}
