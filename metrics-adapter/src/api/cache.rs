@@ -6,8 +6,9 @@ use super::answer::Body;
 use super::negotiate::Format;
 use crate::model::Moment;
 
-/// More than this is not kept, in bytes: many different selectors over many pods.
-const LARGEST: usize = 32 << 20;
+/// More than this is not kept, in bytes: the answers to fifty selectors of a thousand pods fit. What is kept stays until
+/// somebody asks of a later snapshot, and the allocator keeps as much again.
+const LARGEST: usize = 16 << 20;
 
 /// Answers that were given already, for as long as the snapshot lives that they were made from.
 #[derive(Debug, Default)]
