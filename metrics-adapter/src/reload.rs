@@ -1,6 +1,7 @@
 //! Files that are followed while the process runs: read again when they change, kept as they were when
 //! they are wrong.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -45,6 +46,8 @@ pub struct Followed {
     pub what: &'static str,
     /// Where it is.
     pub path: PathBuf,
+    /// Files that go with it, as a key with its certificate: it is read again when one of them changes.
+    pub beside: Vec<PathBuf>,
 }
 
 /// Names the families of this room.
@@ -62,13 +65,28 @@ pub fn describe_metrics() {
 impl Followed {
     /// Reads the file for the first time; an error says what is wrong with it.
     pub fn load<T>(self, clock: &Clock, parse: impl FnOnce(&str) -> Result<T, String>) -> Result<Loaded<T>, String> {
-        let seen = Fingerprint::of(&self.path);
+        let seen = self.fingerprints();
         let text = read(&self.path)?;
+        let content = self.content(&text);
         let value = parse(&text).map_err(|problem| format!("{}: {problem}", self.path.display()))?;
         let loaded = clock.now().wall;
         count_as_read(self.what, loaded);
         let state = watch::Sender::new(State { value: Arc::new(value), loaded, problem: None });
-        Ok(Loaded { followed: self, state, seen, text: Ok(text) })
+        Ok(Loaded { followed: self, state, seen, content })
+    }
+
+    fn fingerprints(&self) -> Vec<Fingerprint> {
+        [&self.path].into_iter().chain(&self.beside).map(|path| Fingerprint::of(path)).collect()
+    }
+
+    /// What tells this content from another: of secrets nothing is kept.
+    fn content(&self, text: &str) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        text.hash(&mut hasher);
+        for path in &self.beside {
+            read(path).hash(&mut hasher);
+        }
+        hasher.finish()
     }
 }
 
@@ -77,10 +95,10 @@ impl Followed {
 pub struct Loaded<T> {
     followed: Followed,
     state: watch::Sender<State<T>>,
-    /// What the file looked like when it was last read.
-    seen: Fingerprint,
-    /// What came of reading it.
-    text: Result<String, String>,
+    /// What the files looked like when they were last read.
+    seen: Vec<Fingerprint>,
+    /// What tells what was read then from something else.
+    content: u64,
 }
 
 impl<T> Loaded<T> {
@@ -92,14 +110,15 @@ impl<T> Loaded<T> {
 
     /// Follows the file for ever. What it says when it changes replaces what it said before, if it is right.
     pub async fn follow(mut self, clock: Clock, parse: impl Fn(&str) -> Result<T, String>) {
-        let mut last = self.seen;
+        let mut last = self.seen.clone();
         let mut rest = Duration::ZERO;
         let mut since = clock.moment();
         loop {
             tokio::time::sleep(LOOK).await;
-            let now = Fingerprint::of(&self.followed.path);
+            let now = self.followed.fingerprints();
             if now != last {
-                rest = if now.is_written_where(last) { REST } else { Duration::ZERO };
+                let mut changed = now.iter().zip(&last).filter(|(now, last)| now != last);
+                rest = if changed.any(|(now, last)| now.is_written_where(*last)) { REST } else { Duration::ZERO };
                 (last, since) = (now, clock.moment());
             } else if now != self.seen && clock.moment().since(since) >= rest {
                 self.seen = now;
@@ -111,12 +130,13 @@ impl<T> Loaded<T> {
     fn read_again(&mut self, clock: &Clock, parse: impl Fn(&str) -> Result<T, String>) {
         let path = self.followed.path.display();
         let text = read(&self.followed.path);
-        if text == self.text {
+        let content =
+            text.as_ref().map_or_else(|problem| self.followed.content(problem), |text| self.followed.content(text));
+        if content == self.content {
             return;
         }
-        let parsed = text.as_ref().map_err(Clone::clone);
-        let parsed = parsed.and_then(|text| parse(text).map_err(|problem| format!("{path}: {problem}")));
-        self.text = text;
+        self.content = content;
+        let parsed = text.and_then(|text| parse(&text).map_err(|problem| format!("{path}: {problem}")));
         self.apply(clock, parsed);
     }
 

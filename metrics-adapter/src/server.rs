@@ -23,7 +23,7 @@ use tokio_rustls::TlsAcceptor;
 use tracing::{debug, warn};
 
 pub use ops::{Operators, router as ops_router};
-pub use tls::{TlsError, acceptor};
+pub use tls::{Certificates, TlsError};
 
 /// The time that a client has for the handshake.
 const HANDSHAKE: Duration = Duration::from_secs(5);
@@ -49,6 +49,7 @@ pub struct Serving {
 
 /// Names the families of this room, and makes their series exist.
 pub fn describe_metrics() {
+    tls::describe_metrics();
     describe_gauge!("metrics_adapter_connections", "Connections to the APIs' listener that are open.");
     describe_counter!("metrics_adapter_connection_errors_total", "Connections that were given up, by what failed.");
     gauge!("metrics_adapter_connections").set(0.0);

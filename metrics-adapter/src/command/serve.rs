@@ -1,6 +1,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustls::sign::CertifiedKey;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tracing::{info, warn};
@@ -13,7 +14,7 @@ use crate::config::Config;
 use crate::config::args::ServeArgs;
 use crate::health::Health;
 use crate::reload::{self, Followed};
-use crate::server::{self, Operators, Serving};
+use crate::server::{self, Certificates, Operators, Serving};
 use crate::sources::{self, Fetcher, Scraper};
 use crate::status::Sight;
 use crate::store::{self, Writer};
@@ -55,7 +56,10 @@ async fn serve(args: &ServeArgs) -> Result<(), CommandError> {
     }
     let tls = match (&args.listeners.tls_cert_file, &args.listeners.tls_private_key_file) {
         (Some(certificate), Some(key)) => {
-            Some(server::acceptor(certificate, key).map_err(|error| CommandError::Given(error.to_string()))?)
+            let given = |error: server::TlsError| CommandError::Given(error.to_string());
+            let certificates = Certificates::follow(certificate, key, clock).map_err(given)?;
+            let followed = (certificate.clone(), certificates.state());
+            Some((certificates.acceptor().map_err(given)?, followed))
         }
         _ => None,
     };
@@ -75,7 +79,8 @@ async fn serve(args: &ServeArgs) -> Result<(), CommandError> {
     };
     let (api_address, ops_address) = (bound(&api_listener)?, bound(&ops_listener)?);
 
-    let parts = Parts::start(args, clock, config, (targets.to_owned(), view));
+    let (tls, certificates) = tls.unzip();
+    let parts = Parts::start(args, clock, config, (targets.to_owned(), view), certificates);
     let operators = Operators { registry, sight: parts.sight.clone() };
     let scheme = if tls.is_some() { "https" } else { "http" };
     info!(api = %api_address, "metrics APIs: {scheme}://{api_address}/apis");
@@ -121,7 +126,7 @@ fn follow_config(args: &ServeArgs, clock: Clock) -> Result<watch::Receiver<reloa
         });
         return Ok(receiver);
     };
-    let followed = Followed { what: "config", path: path.clone() };
+    let followed = Followed { what: "config", path: path.clone(), beside: Vec::new() };
     let loaded = followed.load(&clock, parse_config).map_err(CommandError::Given)?;
     let receiver = loaded.subscribe();
     tokio::spawn(loaded.follow(clock, parse_config));
@@ -141,7 +146,7 @@ fn follow_targets(
     clock: Clock,
 ) -> Result<watch::Receiver<reload::State<View>>, CommandError> {
     let targets = Targets { machine: machine(args).into() };
-    let followed = Followed { what: "targets", path: path.to_owned() };
+    let followed = Followed { what: "targets", path: path.to_owned(), beside: Vec::new() };
     let loaded = followed.load(&clock, |text| targets.parse(text)).map_err(CommandError::Given)?;
     let receiver = loaded.subscribe();
     tokio::spawn(loaded.follow(clock, move |text: &str| targets.parse(text)));
@@ -167,6 +172,7 @@ impl Parts {
         clock: Clock,
         config: watch::Receiver<reload::State<Config>>,
         (targets_path, targets): (PathBuf, watch::Receiver<reload::State<View>>),
+        certificates: Option<(PathBuf, watch::Receiver<reload::State<CertifiedKey>>)>,
     ) -> Self {
         let inventory = Inventory::of_targets(targets.clone());
         let (writer, store) = Writer::new(Arc::clone(&config.borrow().value));
@@ -178,8 +184,8 @@ impl Parts {
         let health = Health::new(clock.now());
         tokio::spawn(health.clone().wait_for_collections(inventory.clone(), store.clone(), clock));
         let api = Api::new(inventory.clone(), store.clone(), clock, health.clone());
-        let sight =
-            Sight { inventory, store, health, clock, config, config_path: args.config.clone(), targets_path, targets };
+        let config_path = args.config.clone();
+        let sight = Sight { inventory, store, health, clock, config, config_path, certificates, targets_path, targets };
         Self { api, sight }
     }
 }

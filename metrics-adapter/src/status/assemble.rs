@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use rustls::sign::CertifiedKey;
 use tokio::sync::watch;
 
 use super::report::{
@@ -31,6 +32,8 @@ pub struct Sight {
     pub config: watch::Receiver<reload::State<Config>>,
     /// Where the configuration is; none for the built-in default.
     pub config_path: Option<PathBuf>,
+    /// What is served with over TLS, and where it is; none without.
+    pub certificates: Option<(PathBuf, watch::Receiver<reload::State<CertifiedKey>>)>,
     /// Where the targets are.
     pub targets_path: PathBuf,
     /// What the targets file says, and whether it is right.
@@ -66,7 +69,7 @@ impl Sight {
     fn files(&self) -> Vec<FileReport> {
         let (config, targets) = (self.config.borrow(), self.targets.borrow());
         let path = |path: &PathBuf| path.display().to_string();
-        vec![
+        let mut files = vec![
             FileReport {
                 what: "config",
                 path: self.config_path.as_ref().map(path),
@@ -79,7 +82,17 @@ impl Sight {
                 loaded: targets.loaded.to_string(),
                 problem: targets.problem.clone(),
             },
-        ]
+        ];
+        if let Some((own, state)) = &self.certificates {
+            let state = state.borrow();
+            files.push(FileReport {
+                what: "tls",
+                path: Some(path(own)),
+                loaded: state.loaded.to_string(),
+                problem: state.problem.clone(),
+            });
+        }
+        files
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod support;
 
+mod certificates;
 mod commands;
 mod conduit;
 mod custom_metrics;
