@@ -9,7 +9,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 pub use targets::Targets;
-pub use view::{Builder, Node, Object, Pod, View};
+pub use view::{Builder, Groups, Node, Object, Pod, View};
 
 use crate::reload;
 

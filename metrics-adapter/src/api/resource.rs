@@ -40,7 +40,7 @@ impl<'a> Item<'a> {
     fn of_pod(pod: &'a Pod, instant: &Instant) -> Result<Self, Absence> {
         let record = instant.snapshot.record(pod.key);
         let usage = record.map_or(Err(Absence::NeverScraped), |record| record.usage);
-        let container = Some(&*pod.container);
+        let container = pod.container.as_deref();
         usage.and_then(|usage| Self::new((&pod.namespace, &pod.name), &pod.labels, container, usage, instant))
     }
 

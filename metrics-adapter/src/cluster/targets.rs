@@ -2,7 +2,7 @@ use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 
-use super::view::{Builder, Node as Machine, Pod, View};
+use super::view::{Builder, Groups, Node as Machine, Pod, View};
 use crate::model::{Labels, Resource, Selector, Wall};
 use crate::yaml::{self, Fields, Node, Problem};
 
@@ -33,24 +33,29 @@ impl Targets {
         let mut seen: HashMap<(Arc<str>, Arc<str>), usize> = HashMap::new();
         fields.required("pods", |node, path| {
             node.list(path, |node, path| {
-                let pod = self.pod(node, path)?;
+                let (pod, groups) = self.pod(node, path)?;
                 let place = (Arc::clone(&pod.namespace), Arc::clone(&pod.name));
                 if let Some(line) = seen.insert(place, node.at().line) {
                     let problem = format!("pod {}/{} is in line {line} already", pod.namespace, pod.name);
                     return Err(Problem::new(node.at(), path, problem));
                 }
-                builder.pod(pod);
+                builder.pod(Arc::new(pod), groups);
                 Ok(())
             })
         })?;
         fields.optional("objects", |node, path| node.list(path, |node, path| object(node, path, &mut builder)))?;
         fields.end()?;
         let hostname = Labels::from_iter([("kubernetes.io/hostname", &*self.machine), ("kubernetes.io/os", "linux")]);
-        builder.node(Machine { name: Arc::clone(&self.machine), labels: hostname });
+        builder.node(Machine {
+            name: Arc::clone(&self.machine),
+            labels: hostname,
+            addresses: Vec::new(),
+            kubelet_port: None,
+        });
         Ok(builder.build())
     }
 
-    fn pod(&self, node: &Node, path: &str) -> Result<Pod, Problem> {
+    fn pod(&self, node: &Node, path: &str) -> Result<(Pod, Groups), Problem> {
         let mut fields = Fields::of(node, path)?;
         let name = fields.required("name", object_name)?;
         let namespace = fields.required("namespace", namespace)?;
@@ -75,7 +80,17 @@ impl Targets {
         // What is started again under the same name is another pod: its counters begin at zero.
         let mut hasher = DefaultHasher::new();
         (&namespace, &name, url.to_string(), started.map(Wall::millis)).hash(&mut hasher);
-        Ok(Pod { key: hasher.finish(), namespace, name, labels, container, target: Some(url), groups })
+        let pod = Pod {
+            key: hasher.finish(),
+            namespace,
+            name,
+            labels,
+            container: Some(container),
+            node: Some(Arc::clone(&self.machine)),
+            target: Some(url),
+            problem: None,
+        };
+        Ok((pod, groups))
     }
 }
 

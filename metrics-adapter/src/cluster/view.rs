@@ -30,13 +30,18 @@ pub struct Pod {
     pub name: Arc<str>,
     /// Its labels.
     pub labels: Labels,
-    /// The container that is measured.
-    pub container: Arc<str>,
+    /// The container whose process the target measures; none where kubelets measure containers.
+    pub container: Option<Arc<str>>,
+    /// The node that it runs on, once it does.
+    pub node: Option<Arc<str>>,
     /// Where its metrics are.
     pub target: Option<hyper::Uri>,
-    /// What it is part of, besides its namespace.
-    pub groups: Vec<(GroupResource, Arc<str>)>,
+    /// What keeps it from having a target although it asks for one.
+    pub problem: Option<String>,
 }
+
+/// What a pod is part of, besides its namespace.
+pub type Groups = Vec<(GroupResource, Arc<str>)>;
 
 /// What groups pods: a Service, a Deployment, a Namespace, a Node.
 #[derive(Debug)]
@@ -58,6 +63,10 @@ pub struct Node {
     pub name: Arc<str>,
     /// Its labels.
     pub labels: Labels,
+    /// Where it can be reached: the type of an address, as `InternalIP`, and the address.
+    pub addresses: Vec<(String, String)>,
+    /// The port that its kubelet says it listens on.
+    pub kubelet_port: Option<u16>,
 }
 
 impl View {
@@ -112,15 +121,15 @@ impl View {
 /// Puts a view together.
 #[derive(Debug, Default)]
 pub struct Builder {
-    pods: Vec<Pod>,
+    pods: Vec<(Arc<Pod>, Groups)>,
     labels: HashMap<(&'static str, String, String), Labels>,
     nodes: Vec<Node>,
 }
 
 impl Builder {
-    /// Adds a pod.
-    pub fn pod(&mut self, pod: Pod) {
-        self.pods.push(pod);
+    /// Adds a pod, and what it is part of. What is the same as in the view before costs no memory of its own.
+    pub fn pod(&mut self, pod: Arc<Pod>, groups: Groups) {
+        self.pods.push((pod, groups));
     }
 
     /// Adds a machine.
@@ -138,26 +147,27 @@ impl Builder {
     pub fn build(self) -> View {
         static GENERATION: AtomicU64 = AtomicU64::new(1);
         let Self { mut pods, labels, mut nodes } = self;
-        pods.sort_by(|one, other| (&one.namespace, &one.name).cmp(&(&other.namespace, &other.name)));
+        pods.sort_by(|(one, _), (other, _)| (&one.namespace, &one.name).cmp(&(&other.namespace, &other.name)));
         nodes.sort_by(|one, other| one.name.cmp(&other.name));
         let generation = GENERATION.fetch_add(1, Ordering::Relaxed);
-        let mut view = View { generation, pods: pods.into_iter().map(Arc::new).collect(), nodes, ..View::default() };
-        view.group();
+        let (pods, groups): (Vec<_>, Vec<_>) = pods.into_iter().unzip();
+        let mut view = View { generation, pods, nodes, ..View::default() };
+        view.group(&groups);
         view.label(labels);
         view
     }
 }
 
 impl View {
-    fn group(&mut self) {
+    fn group(&mut self, groups: &[Groups]) {
         let nodes = self.nodes.iter().map(|node| (Arc::clone(&node.name), node.labels.clone()));
         let nodes = nodes.map(|(name, labels)| (Arc::clone(&name), Object::new("".into(), name, labels)));
         self.objects.entry("nodes").or_default().entry("".into()).or_default().extend(nodes);
-        for (place, pod) in self.pods.iter().enumerate() {
+        for ((place, pod), groups) in self.pods.iter().enumerate().zip(groups) {
             let range = self.namespaces.entry(Arc::clone(&pod.namespace)).or_insert(place..place);
             range.end = place + 1;
             let own = Resource::of_kind("Namespace").map(|resource| (resource, &pod.namespace));
-            for (resource, name) in pod.groups.iter().map(|(resource, name)| (*resource, name)).chain(own) {
+            for (resource, name) in groups.iter().map(|(resource, name)| (*resource, name)).chain(own) {
                 let namespace = if resource.namespaced { Arc::clone(&pod.namespace) } else { "".into() };
                 let objects = self.objects.entry(resource.plural).or_default().entry(Arc::clone(&namespace));
                 let object = objects.or_default().entry(Arc::clone(name));
