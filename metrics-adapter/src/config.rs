@@ -5,12 +5,14 @@
 
 pub mod args;
 mod file;
+mod pods;
 mod rule;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+pub use pods::{PodRule, PodSettings, Port, scheme};
 pub use rule::{Aggregate, Kind, Rule};
 
 /// What the adapter does.
@@ -41,6 +43,8 @@ pub struct ScrapeSettings {
     pub stale_after: Duration,
     /// Who vouches for targets of `https://`.
     pub tls: ScrapeTls,
+    /// Which pods of a cluster are targets.
+    pub pods: PodSettings,
 }
 
 /// Who vouches for targets of `https://`.
@@ -63,6 +67,7 @@ impl Default for ScrapeSettings {
             series_limit: 5_000,
             stale_after: interval * 3,
             tls: ScrapeTls::default(),
+            pods: PodSettings::default(),
         }
     }
 }

@@ -30,6 +30,7 @@ pub mod command;
 pub mod config;
 pub mod exposition;
 pub mod health;
+pub mod kubernetes;
 pub mod model;
 pub mod reload;
 pub mod server;

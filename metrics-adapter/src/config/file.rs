@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::{Aggregate, Config, Kind, Rule, ScrapeSettings, ScrapeTls};
+use super::{Aggregate, Config, Kind, PodRule, Rule, ScrapeSettings, ScrapeTls};
 use crate::model::Selector;
 use crate::model::quantity::Quantity;
 use crate::yaml::{self, Fields, Node, Problem};
@@ -54,6 +54,8 @@ fn scrape(node: &Node, path: &str) -> Result<ScrapeSettings, Problem> {
     settings.body_limit = fields.optional("bodyLimit", bytes)?.unwrap_or(settings.body_limit);
     settings.series_limit = fields.optional("seriesLimit", count)?.unwrap_or(settings.series_limit);
     settings.tls = fields.optional("tls", scrape_tls)?.unwrap_or_default();
+    settings.pods.annotations = fields.optional("annotations", Node::boolean)?.unwrap_or(true);
+    settings.pods.rules = fields.optional("pods", |node, path| node.list(path, PodRule::read))?.unwrap_or_default();
     fields.end()?;
     Ok(settings)
 }
