@@ -10,6 +10,7 @@ mod custom;
 mod discovery;
 mod external;
 mod failure;
+mod guard;
 mod json;
 mod negotiate;
 mod observe;
@@ -24,9 +25,10 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::http::Method;
-use axum::middleware::from_fn;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::get;
 
+use crate::auth::Gate;
 use crate::clock::Clock;
 use crate::cluster::{Inventory, View};
 use crate::health::Health;
@@ -50,6 +52,8 @@ pub struct Api {
     pub clock: Clock,
     /// Whether the adapter can be asked.
     pub health: Health,
+    /// Whether metrics.k8s.io is served.
+    pub resource_metrics: bool,
     cache: Cache,
 }
 
@@ -63,8 +67,8 @@ struct Instant {
 impl Api {
     /// Answers from these.
     #[must_use]
-    pub fn new(inventory: Inventory, store: Reader, clock: Clock, health: Health) -> Arc<Self> {
-        Arc::new(Self { inventory, store, clock, health, cache: Cache::default() })
+    pub fn new(inventory: Inventory, store: Reader, clock: Clock, health: Health, resource_metrics: bool) -> Arc<Self> {
+        Arc::new(Self { inventory, store, clock, health, resource_metrics, cache: Cache::default() })
     }
 
     fn now(&self) -> Instant {
@@ -76,19 +80,30 @@ const RESOURCE: &str = "/apis/metrics.k8s.io/v1beta1";
 const CUSTOM: &str = "/apis/custom.metrics.k8s.io/{version}";
 const EXTERNAL: &str = "/apis/external.metrics.k8s.io/v1beta1";
 
-/// Every path that there is.
-pub fn router(api: Arc<Api>) -> Router {
-    Router::new()
+/// Every path that there is. The gate decides who is answered; without a cluster there is none, and everybody is.
+pub fn router(api: Arc<Api>, gate: Option<Arc<Gate>>) -> Router {
+    let mut router = paths(&api);
+    if let Some(gate) = gate {
+        router = router.layer(from_fn_with_state(gate, guard::guard));
+    }
+    router.layer(from_fn(observe::observe)).with_state(api)
+}
+
+fn paths(api: &Api) -> Router<Arc<Api>> {
+    let mut router = Router::new();
+    if api.resource_metrics {
+        router = router
+            .route(&format!("{RESOURCE}/nodes"), get(resource::list_nodes))
+            .route(&format!("{RESOURCE}/nodes/{{name}}"), get(resource::get_node))
+            .route(&format!("{RESOURCE}/pods"), get(resource::list_all_pods))
+            .route(&format!("{RESOURCE}/namespaces/{{namespace}}/pods"), get(resource::list_pods))
+            .route(&format!("{RESOURCE}/namespaces/{{namespace}}/pods/{{name}}"), get(resource::get_pod));
+    }
+    router
         .route("/", get(discovery::root))
         .route("/apis", get(discovery::groups))
         .route("/apis/{group}", get(discovery::group))
         .route("/apis/{group}/{version}", get(discovery::group_version))
-        // metrics.k8s.io
-        .route(&format!("{RESOURCE}/nodes"), get(resource::list_nodes))
-        .route(&format!("{RESOURCE}/nodes/{{name}}"), get(resource::get_node))
-        .route(&format!("{RESOURCE}/pods"), get(resource::list_all_pods))
-        .route(&format!("{RESOURCE}/namespaces/{{namespace}}/pods"), get(resource::list_pods))
-        .route(&format!("{RESOURCE}/namespaces/{{namespace}}/pods/{{name}}"), get(resource::get_pod))
         // custom.metrics.k8s.io
         .route(&format!("{CUSTOM}/namespaces/{{namespace}}/{{resource}}/{{name}}/{{metric}}"), get(custom::of_object))
         .route(&format!("{CUSTOM}/namespaces/{{namespace}}/metrics/{{metric}}"), get(custom::of_namespace))
@@ -104,6 +119,4 @@ pub fn router(api: Arc<Api>) -> Router {
         .route("/readyz", get(probes::readyz))
         .fallback(async || Failure::no_such_path())
         .method_not_allowed_fallback(async |method: Method| Failure::method_not_allowed(&method))
-        .layer(from_fn(observe::observe))
-        .with_state(api)
 }

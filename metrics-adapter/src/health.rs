@@ -23,11 +23,42 @@ const LOOK: Duration = Duration::from_millis(100);
 #[derive(Clone, Debug)]
 pub struct Health(Arc<Inner>);
 
-#[derive(Debug)]
 struct Inner {
     started: Now,
+    needs: Vec<Need>,
     collected: AtomicBool,
     draining: AtomicBool,
+}
+
+/// What the adapter cannot answer without. Once it was there it is not looked at again: what is lost later must not
+/// take the adapter out of service, which goes on with what it has.
+pub struct Need {
+    name: &'static str,
+    waits_for: Box<dyn Fn() -> Option<String> + Send + Sync>,
+    met: AtomicBool,
+}
+
+impl Need {
+    /// A need, and what it still waits for.
+    #[must_use]
+    pub fn new(name: &'static str, waits_for: impl Fn() -> Option<String> + Send + Sync + 'static) -> Self {
+        Self { name, waits_for: Box::new(waits_for), met: AtomicBool::new(false) }
+    }
+
+    fn problem(&self) -> Option<String> {
+        if self.met.load(Ordering::Relaxed) {
+            return None;
+        }
+        let problem = (self.waits_for)();
+        self.met.store(problem.is_none(), Ordering::Relaxed);
+        problem
+    }
+}
+
+impl std::fmt::Debug for Inner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Inner").field("collected", &self.collected).finish_non_exhaustive()
+    }
 }
 
 /// Which probe is asked.
@@ -49,10 +80,11 @@ pub struct Finding {
 }
 
 impl Health {
-    /// A process that was started just now.
+    /// A process that was started just now, and what it needs before it can be asked.
     #[must_use]
-    pub fn new(started: Now) -> Self {
-        Self(Arc::new(Inner { started, collected: AtomicBool::new(false), draining: AtomicBool::new(false) }))
+    pub fn new(started: Now, needs: Vec<Need>) -> Self {
+        let (collected, draining) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self(Arc::new(Inner { started, needs, collected, draining }))
     }
 
     /// When the process was started.
@@ -68,9 +100,12 @@ impl Health {
 
     /// Waits until every target was collected from twice, or was given time enough.
     pub async fn wait_for_collections(self, inventory: Inventory, store: Reader, clock: Clock) {
-        while clock.moment().since(self.0.started.moment) < PATIENCE
-            && !collected_twice(&inventory.current(), &store.current())
-        {
+        while self.0.needs.iter().filter(|need| need.problem().is_some()).count() > 0 {
+            tokio::time::sleep(LOOK).await;
+        }
+        // From here on it is known what is to be collected from.
+        let began = clock.moment();
+        while clock.moment().since(began) < PATIENCE && !collected_twice(&inventory.current(), &store.current()) {
             tokio::time::sleep(LOOK).await;
         }
         self.0.collected.store(true, Ordering::Relaxed);
@@ -82,6 +117,10 @@ impl Health {
     pub fn probe(&self, probe: Probe) -> Finding {
         let mut finding = Finding { ok: true, lines: vec!["[+]ping ok".to_owned()] };
         if probe == Probe::Ready {
+            for need in &self.0.needs {
+                let problem = need.problem();
+                finding.check(need.name, problem.is_none(), &format!("waiting for {}", problem.unwrap_or_default()));
+            }
             let collected = self.0.collected.load(Ordering::Relaxed);
             finding.check("collection", collected, "waiting for every target to have been scraped twice, or 30 s");
             let draining = self.0.draining.load(Ordering::Relaxed);

@@ -24,6 +24,7 @@
 //! clock nor I/O. `tests/house.rs` reads the imports and keeps this drawing true.
 
 pub mod api;
+pub mod auth;
 pub mod clock;
 pub mod cluster;
 pub mod command;

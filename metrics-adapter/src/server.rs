@@ -19,8 +19,12 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
+use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::TlsAcceptor;
+use tower::ServiceExt as _;
 use tracing::{debug, warn};
+
+use crate::auth::Peer;
 
 pub use ops::{Operators, router as ops_router};
 pub use tls::{Certificates, TlsError};
@@ -29,6 +33,8 @@ pub use tls::{Certificates, TlsError};
 const HANDSHAKE: Duration = Duration::from_secs(5);
 /// The time that a client has for a request's headers, and to ask again on a connection of HTTP/1.
 const HEADERS: Duration = Duration::from_mins(1);
+/// The time that a client has to take some of an answer.
+const TAKING: Duration = Duration::from_secs(30);
 /// How often a silent connection of HTTP/2 is asked whether it is still there.
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
 /// The most headers of a request, in bytes: the aggregator sends two kilobytes.
@@ -108,9 +114,15 @@ async fn connection(
 ) {
     // Answers are written whole. If this fails the connection is broken, which its first read will say.
     let _ = stream.set_nodelay(true);
-    let Some(tls) = tls else { return answer(stream, router, watcher).await };
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(TAKING));
+    let stream = Box::pin(stream);
+    let Some(tls) = tls else { return answer(stream, None, router, watcher).await };
     match timeout(HANDSHAKE, tls.accept(stream)).await {
-        Ok(Ok(stream)) => answer(stream, router, watcher).await,
+        Ok(Ok(stream)) => {
+            let peer = stream.get_ref().1.peer_certificates().and_then(Peer::of);
+            answer(stream, peer, router, watcher).await;
+        }
         failed => {
             counter!("metrics_adapter_connection_errors_total", "stage" => "handshake").increment(1);
             debug!(
@@ -125,6 +137,7 @@ async fn connection(
 
 async fn answer(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    peer: Option<Arc<Peer>>,
     router: Router,
     watcher: hyper_util::server::graceful::Watcher,
 ) {
@@ -136,7 +149,14 @@ async fn answer(
         .keep_alive_interval(KEEP_ALIVE)
         .max_concurrent_streams(STREAMS)
         .max_header_list_size(u32::try_from(LARGEST_HEADERS).unwrap_or(u32::MAX));
-    let served = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    // What the client has proven goes with each of its requests.
+    let service = tower::service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
+        if let Some(peer) = &peer {
+            request.extensions_mut().insert(Arc::clone(peer));
+        }
+        router.clone().oneshot(request.map(axum::body::Body::new))
+    });
+    let served = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
     if let Err(error) = watcher.watch(served.into_owned()).await {
         // The client's doing.
         debug!("connection: {error}");

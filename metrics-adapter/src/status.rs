@@ -4,7 +4,7 @@ mod assemble;
 mod page;
 mod report;
 
-pub use assemble::{Sight, in_words};
+pub use assemble::{ClusterSight, Sight, in_words};
 pub use page::{Filter, render};
 pub use report::{
     AbsentReport, ErrorReport, FileReport, MetricReport, NodeReport, Report, ScrapeReport, TargetReport, ValueReport,

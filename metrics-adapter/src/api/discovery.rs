@@ -30,6 +30,13 @@ const JSON: &str = "application/json";
 const AGGREGATED_V2: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
 const AGGREGATED_V2BETA1: &str = "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList";
 
+/// What is served of them.
+fn offered(api: &Api) -> impl Iterator<Item = (&'static str, &'static [&'static str])> {
+    let all = GROUPS.into_iter();
+    let resource_metrics = api.resource_metrics;
+    all.filter(move |(group, _)| *group != "metrics.k8s.io" || resource_metrics)
+}
+
 /// A resource of a group version, as both kinds of discovery describe it.
 struct Entry {
     name: String,
@@ -96,11 +103,11 @@ pub(super) async fn groups(State(api): State<Arc<Api>>, headers: HeaderMap) -> R
     let content_type = choose(&headers, offer)?;
     let config = &api.store.current().config;
     let body = match content_type {
-        AGGREGATED_V2 => aggregated(config, "v2"),
-        AGGREGATED_V2BETA1 => aggregated(config, "v2beta1"),
+        AGGREGATED_V2 => aggregated(&api, config, "v2"),
+        AGGREGATED_V2BETA1 => aggregated(&api, config, "v2beta1"),
         _ => json!({
             "kind": "APIGroupList", "apiVersion": "v1",
-            "groups": GROUPS.map(|(name, versions)| group_document(name, versions)),
+            "groups": offered(&api).map(|(name, versions)| group_document(name, versions)).collect::<Vec<_>>(),
         }),
     };
     Ok(document(&headers, body.to_string().into_bytes(), content_type))
@@ -114,8 +121,8 @@ fn group_document(name: &str, versions: &[&str]) -> Value {
     json!({"name": name, "versions": all, "preferredVersion": all.first()})
 }
 
-fn aggregated(config: &Config, version: &str) -> Value {
-    let items = GROUPS.map(|(group, versions)| {
+fn aggregated(api: &Api, config: &Config, version: &str) -> Value {
+    let items = offered(api).map(|(group, versions)| {
         let resources = aggregated_resources(&entries(group, config));
         let versions: Vec<Value> = versions
             .iter()
@@ -124,7 +131,7 @@ fn aggregated(config: &Config, version: &str) -> Value {
         json!({"metadata": {"name": group, "creationTimestamp": null}, "versions": versions})
     });
     let api_version = format!("apidiscovery.k8s.io/{version}");
-    json!({"kind": "APIGroupDiscoveryList", "apiVersion": api_version, "metadata": {}, "items": items})
+    json!({"kind": "APIGroupDiscoveryList", "apiVersion": api_version, "metadata": {}, "items": items.collect::<Vec<_>>()})
 }
 
 /// A metric is listed under the resource that it is of, which is no resource of this group itself.
@@ -157,9 +164,13 @@ fn aggregated_resources(entries: &[Entry]) -> Vec<Value> {
 }
 
 /// `/apis/{group}`
-pub(super) async fn group(path: Result<Path<String>, PathRejection>, headers: HeaderMap) -> Result<Response, Failure> {
+pub(super) async fn group(
+    State(api): State<Arc<Api>>,
+    path: Result<Path<String>, PathRejection>,
+    headers: HeaderMap,
+) -> Result<Response, Failure> {
     let Ok(Path(name)) = path else { return Err(Failure::no_such_path()) };
-    let found = GROUPS.into_iter().find(|(group, _)| *group == name).ok_or_else(Failure::no_such_path)?;
+    let found = offered(&api).find(|(group, _)| *group == name).ok_or_else(Failure::no_such_path)?;
     let mut body = group_document(found.0, found.1);
     body["kind"] = json!("APIGroup");
     body["apiVersion"] = json!("v1");
@@ -173,7 +184,7 @@ pub(super) async fn group_version(
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
     let Ok(Path((group, version))) = path else { return Err(Failure::no_such_path()) };
-    let known = GROUPS.iter().any(|(own, versions)| *own == group && versions.contains(&version.as_str()));
+    let known = offered(&api).any(|(own, versions)| own == group && versions.contains(&version.as_str()));
     if !known {
         return Err(Failure::no_such_path());
     }
@@ -193,9 +204,9 @@ pub(super) async fn group_version(
 }
 
 /// `/`: the paths, as Kubernetes' servers list them.
-pub(super) async fn root(headers: HeaderMap) -> Response {
+pub(super) async fn root(State(api): State<Arc<Api>>, headers: HeaderMap) -> Response {
     let mut paths = vec!["/apis".to_owned()];
-    for (group, versions) in GROUPS {
+    for (group, versions) in offered(&api) {
         paths.push(format!("/apis/{group}"));
         paths.extend(versions.iter().map(|version| format!("/apis/{group}/{version}")));
     }

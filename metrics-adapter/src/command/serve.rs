@@ -1,3 +1,4 @@
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -8,15 +9,17 @@ use tracing::{info, warn};
 
 use super::{CommandError, runtime};
 use crate::api::{self, Api};
+use crate::auth::{self, Gate};
 use crate::clock::Clock;
-use crate::cluster::{Inventory, Targets, View};
+use crate::cluster::{self, Inventory, Scope, Targets, View};
 use crate::config::Config;
 use crate::config::args::ServeArgs;
-use crate::health::Health;
+use crate::health::{Health, Need};
+use crate::kubernetes::{self, Connection, Place, Watches};
 use crate::reload::{self, Followed};
 use crate::server::{self, Certificates, Operators, Serving};
 use crate::sources::{self, Fetcher, Scraper};
-use crate::status::Sight;
+use crate::status::{ClusterSight, Sight};
 use crate::store::{self, Writer};
 use crate::telemetry::{self, LogFormat, Registry};
 
@@ -40,13 +43,8 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), CommandError> {
 }
 
 async fn serve(args: &ServeArgs) -> Result<(), CommandError> {
-    let Some(targets) = args.standalone.targets.as_deref().filter(|_| args.standalone.standalone) else {
-        return Err(CommandError::Given(
-            "no pods are named; without a cluster, --standalone --targets FILE names them (--help says more)"
-                .to_owned(),
-        ));
-    };
-    let (api_address, ops_address) = args.listeners.addresses().map_err(CommandError::Given)?;
+    let given = CommandError::Given;
+    let (api_address, ops_address) = args.listeners.addresses(args.standalone.standalone).map_err(given)?;
     let clock = Clock::start();
     let mut signals = Signals::watch()?;
     let registry = Registry::install().map_err(|error| CommandError::Failed(error.to_string()))?;
@@ -54,19 +52,22 @@ async fn serve(args: &ServeArgs) -> Result<(), CommandError> {
     if let Err(error) = rlimit::increase_nofile_limit(DESCRIPTORS) {
         warn!("the limit on open files could not be raised: {error}");
     }
-    let tls = match (&args.listeners.tls_cert_file, &args.listeners.tls_private_key_file) {
+    let config = follow_config(args, clock)?;
+    let origin = Origin::find(args, clock, &config).await?;
+    let certificates = match (&args.listeners.tls_cert_file, &args.listeners.tls_private_key_file) {
         (Some(certificate), Some(key)) => {
-            let given = |error: server::TlsError| CommandError::Given(error.to_string());
-            let certificates = Certificates::follow(certificate, key, clock).map_err(given)?;
-            let followed = (certificate.clone(), certificates.state());
-            Some((certificates.acceptor().map_err(given)?, followed))
+            let own = Certificates::follow(certificate, key, clock).map_err(|error| given(error.to_string()))?;
+            Some((certificate.clone(), own))
         }
         _ => None,
     };
-    let config = follow_config(args, clock)?;
-    let view = follow_targets(args, targets, clock)?;
-    let listen = async |what: &str, setting: &str, address: std::net::SocketAddr| {
-        server::bind(address).await.map_err(|error| {
+    let listen = async |what: &str, setting: &str, address: SocketAddr| {
+        let mut bound = server::bind(address).await;
+        if bound.is_err() && args.listeners.bind_address.is_none() && address.is_ipv6() {
+            // A machine without IPv6.
+            bound = server::bind(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), address.port())).await;
+        }
+        bound.map_err(|error| {
             CommandError::Failed(format!(
                 "{what} cannot listen on {address}: {error}; is another process there? {setting} chooses another port"
             ))
@@ -79,8 +80,11 @@ async fn serve(args: &ServeArgs) -> Result<(), CommandError> {
     };
     let (api_address, ops_address) = (bound(&api_listener)?, bound(&ops_listener)?);
 
-    let (tls, certificates) = tls.unzip();
-    let parts = Parts::start(args, clock, config, (targets.to_owned(), view), certificates);
+    let followed = certificates.as_ref().map(|(path, own)| (path.clone(), own.state()));
+    let gate = origin.gate();
+    let tls = certificates.map(|(_, own)| own.acceptor(gate.is_some())).transpose();
+    let tls = tls.map_err(|error| given(error.to_string()))?;
+    let parts = Parts::start(args, clock, config, origin, followed);
     let operators = Operators { registry, sight: parts.sight.clone() };
     let scheme = if tls.is_some() { "https" } else { "http" };
     info!(api = %api_address, "metrics APIs: {scheme}://{api_address}/apis");
@@ -100,15 +104,61 @@ async fn serve(args: &ServeArgs) -> Result<(), CommandError> {
             std::process::exit(1);
         });
     };
-    if !server::serve(api_listener, api::router(parts.api), serving, stop).await {
+    if !server::serve(api_listener, api::router(parts.api, gate), serving, stop).await {
         warn!("requests were cut off after {:?}; --drain-timeout gives them longer", args.drain.drain_timeout);
     }
     info!("stopped");
     Ok(())
 }
 
+/// Where it is known from what exists.
+enum Origin {
+    /// A file, and what it says.
+    Targets(PathBuf, watch::Receiver<reload::State<View>>),
+    /// A cluster.
+    Cluster(Cluster),
+}
+
+/// A cluster that is watched.
+struct Cluster {
+    connection: Connection,
+    watches: Watches,
+    inventory: Inventory,
+    gate: Arc<Gate>,
+}
+
+impl Origin {
+    async fn find(
+        args: &ServeArgs,
+        clock: Clock,
+        config: &watch::Receiver<reload::State<Config>>,
+    ) -> Result<Self, CommandError> {
+        if let Some(path) = &args.standalone.targets {
+            return Ok(Self::Targets(path.clone(), follow_targets(args, path, clock)?));
+        }
+        let place = Place { kubeconfig: args.cluster.kubeconfig.clone() };
+        let connection = Connection::open(&place).await.map_err(|error| CommandError::Given(error.to_string()))?;
+        let watches = Watches::default();
+        let namespaces = args.cluster.namespaces.clone();
+        let scope = Scope { nodes: namespaces.is_empty() || args.cluster.resource_metrics, namespaces };
+        let inventory = cluster::watch_cluster(&connection, &scope, &watches, config.clone(), clock);
+        let gate = Gate::new(&connection, &watches, clock);
+        info!("the cluster's API server: {}", connection.server());
+        Ok(Self::Cluster(Cluster { connection, watches, inventory, gate }))
+    }
+
+    fn gate(&self) -> Option<Arc<Gate>> {
+        match self {
+            Self::Targets(..) => None,
+            Self::Cluster(cluster) => Some(Arc::clone(&cluster.gate)),
+        }
+    }
+}
+
 fn describe_metrics() {
     reload::describe_metrics();
+    kubernetes::describe_metrics();
+    auth::describe_metrics();
     store::describe_metrics();
     sources::describe_metrics();
     api::describe_metrics();
@@ -171,22 +221,49 @@ impl Parts {
         args: &ServeArgs,
         clock: Clock,
         config: watch::Receiver<reload::State<Config>>,
-        (targets_path, targets): (PathBuf, watch::Receiver<reload::State<View>>),
+        origin: Origin,
         certificates: Option<(PathBuf, watch::Receiver<reload::State<CertifiedKey>>)>,
     ) -> Self {
-        let inventory = Inventory::of_targets(targets.clone());
         let (writer, store) = Writer::new(Arc::clone(&config.borrow().value));
         let (reports, reported) = mpsc::channel(REPORTS);
         tokio::spawn(writer.run(reported, config.clone(), clock));
-        let scraper = Scraper { inventory: inventory.clone(), config: config.clone(), reports: reports.clone(), clock };
+        let (inventory, targets, cluster, needs) = match origin {
+            Origin::Targets(path, targets) => {
+                tokio::spawn(sources::run_machine(machine(args).into(), config.clone(), reports.clone(), clock));
+                (Inventory::of_targets(targets.clone()), Some((path, targets)), None, Vec::new())
+            }
+            Origin::Cluster(cluster) => {
+                let needs = cluster.needs();
+                (cluster.inventory.clone(), None, Some(cluster.sight()), needs)
+            }
+        };
+        let scraper = Scraper { inventory: inventory.clone(), config: config.clone(), reports, clock };
         tokio::spawn(scraper.run());
-        tokio::spawn(sources::run_machine(machine(args).into(), config.clone(), reports, clock));
-        let health = Health::new(clock.now());
+        let health = Health::new(clock.now(), needs);
         tokio::spawn(health.clone().wait_for_collections(inventory.clone(), store.clone(), clock));
-        let api = Api::new(inventory.clone(), store.clone(), clock, health.clone());
+        let resource_metrics = args.cluster.resource_metrics;
+        let api = Api::new(inventory.clone(), store.clone(), clock, health.clone(), resource_metrics);
         let config_path = args.config.clone();
-        let sight = Sight { inventory, store, health, clock, config, config_path, certificates, targets_path, targets };
+        let sight = Sight { inventory, store, health, clock, config, config_path, certificates, targets, cluster };
         Self { api, sight }
+    }
+}
+
+impl Cluster {
+    /// What must be known before anybody can be answered.
+    fn needs(&self) -> Vec<Need> {
+        let (inventory, trust) = (self.inventory.clone(), self.gate.trust().clone());
+        vec![
+            Need::new("inventory", move || inventory.waits_for()),
+            Need::new("authentication", move || {
+                let unknown = || "the ConfigMap kube-system/extension-apiserver-authentication".to_owned();
+                trust.since().is_none().then(|| trust.problem().unwrap_or_else(unknown))
+            }),
+        ]
+    }
+
+    fn sight(&self) -> ClusterSight {
+        ClusterSight { server: self.connection.server().to_owned(), trust: self.gate.trust().clone() }
     }
 }
 

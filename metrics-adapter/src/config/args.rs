@@ -1,10 +1,14 @@
 //! The command line and the environment, as clap reads them.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+mod cluster;
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+
+pub use cluster::{ClusterArgs, KubeletArgs};
 
 /// The metrics-adapter: requests per second for the HorizontalPodAutoscaler, usage for kubectl top.
 ///
@@ -58,7 +62,13 @@ pub struct ServeArgs {
     /// adapter runs. Without one, http_requests_per_second is served from http_requests_total.
     #[arg(long, env = "CONFIG_FILE", value_name = "FILE", help_heading = "Configuration")]
     pub config: Option<PathBuf>,
-    /// Where pods come from.
+    /// In a cluster.
+    #[command(flatten)]
+    pub cluster: ClusterArgs,
+    /// How kubelets are read.
+    #[command(flatten)]
+    pub kubelet: KubeletArgs,
+    /// Without a cluster.
     #[command(flatten)]
     pub standalone: StandaloneArgs,
     /// Where the adapter listens.
@@ -92,16 +102,19 @@ pub struct StandaloneArgs {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Listeners")]
 pub struct ListenerArgs {
-    /// Address that both listeners bind; a loopback address, without a cluster.
-    #[arg(long, env = "BIND_ADDRESS", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
-    pub bind_address: IpAddr,
-    /// Port of the APIs; 0 takes a free one and prints it.
-    #[arg(long, env = "PORT", default_value_t = 8100)]
-    pub port: u16,
-    /// Port of the status page, metrics and probes; 0 takes a free one and prints it.
-    #[arg(long, env = "OPS_PORT", default_value_t = 8101)]
-    pub ops_port: u16,
-    /// Serve the APIs over TLS with this certificate, PEM.
+    /// Address that both listeners bind. In a cluster every one is, by default; without a cluster it must be a
+    /// loopback address, and is 127.0.0.1 by default.
+    #[arg(long, env = "BIND_ADDRESS")]
+    pub bind_address: Option<IpAddr>,
+    /// Port of the APIs; 0 takes a free one and prints it. By default 6443, without a cluster 8100.
+    #[arg(long, env = "PORT")]
+    pub port: Option<u16>,
+    /// Port of the status page, metrics and probes; 0 takes a free one and prints it. By default 9000, without a
+    /// cluster 8101.
+    #[arg(long, env = "OPS_PORT")]
+    pub ops_port: Option<u16>,
+    /// Serve the APIs over TLS with this certificate, PEM, followed. In a cluster one is made without it, and put into
+    /// APIServices; with it, their caBundle is yours to set.
     #[arg(long, env = "TLS_CERT_FILE", value_name = "FILE", requires = "tls_private_key_file")]
     pub tls_cert_file: Option<PathBuf>,
     /// The certificate's key, PEM.
@@ -134,19 +147,22 @@ pub struct LogArgs {
 }
 
 impl ListenerArgs {
-    /// Where the APIs and the operators' pages are, if that is allowed without a cluster.
-    pub fn addresses(&self) -> Result<(SocketAddr, SocketAddr), String> {
-        let Self { bind_address, port, ops_port, .. } = *self;
-        if !bind_address.is_loopback() {
+    /// Where the APIs and the operators' pages are. Without a cluster nobody is asked who they are.
+    pub fn addresses(&self, standalone: bool) -> Result<(SocketAddr, SocketAddr), String> {
+        let (loopback, every) = (IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::UNSPECIFIED));
+        let address = self.bind_address.unwrap_or(if standalone { loopback } else { every });
+        let port = self.port.unwrap_or(if standalone { 8100 } else { 6443 });
+        let ops_port = self.ops_port.unwrap_or(if standalone { 8101 } else { 9000 });
+        if standalone && !address.is_loopback() {
             return Err(format!(
-                "BIND_ADDRESS: {bind_address} is not a loopback address; with --standalone nobody is asked who they \
-                 are, so only this machine may ask: 127.0.0.1 or ::1"
+                "BIND_ADDRESS: {address} is not a loopback address; with --standalone nobody is asked who they are, \
+                 so only this machine may ask: 127.0.0.1 or ::1"
             ));
         }
         if port == ops_port && port != 0 {
             return Err(format!("PORT, OPS_PORT: both are {port}; the two listeners need one each"));
         }
-        Ok((SocketAddr::new(bind_address, port), SocketAddr::new(bind_address, ops_port)))
+        Ok((SocketAddr::new(address, port), SocketAddr::new(address, ops_port)))
     }
 }
 

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 use x509_parser::parse_x509_certificate;
 
+use crate::auth::AnyClient;
 use crate::clock::Clock;
 use crate::reload::{Followed, State};
 
@@ -60,11 +61,17 @@ impl Certificates {
         self.state.clone()
     }
 
-    /// TLS 1.2 and 1.3; HTTP/2 and HTTP/1.1 by ALPN.
-    pub fn acceptor(self) -> Result<TlsAcceptor, TlsError> {
+    /// TLS 1.2 and 1.3; HTTP/2 and HTTP/1.1 by ALPN. Clients are asked for a certificate where it matters who they
+    /// are.
+    pub fn acceptor(self, asks_clients: bool) -> Result<TlsAcceptor, TlsError> {
         let versions = rustls::ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
         let versions = versions.map_err(|error| TlsError { setting: "TLS", problem: error.to_string() })?;
-        let mut config = versions.with_no_client_auth().with_cert_resolver(Arc::new(self));
+        let clients = if asks_clients {
+            versions.with_client_cert_verifier(Arc::new(AnyClient(provider())))
+        } else {
+            versions.with_no_client_auth()
+        };
+        let mut config = clients.with_cert_resolver(Arc::new(self));
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Ok(TlsAcceptor::from(Arc::new(config)))
     }

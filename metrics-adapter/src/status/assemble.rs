@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use super::report::{
     AbsentReport, ErrorReport, FileReport, MetricReport, NodeReport, Report, ScrapeReport, TargetReport, ValueReport,
 };
+use crate::auth::TrustState;
 use crate::clock::Clock;
 use crate::cluster::{Inventory, Pod, View};
 use crate::config::{Aggregate, Config, Kind, Rule};
@@ -34,10 +35,19 @@ pub struct Sight {
     pub config_path: Option<PathBuf>,
     /// What is served with over TLS, and where it is; none without.
     pub certificates: Option<(PathBuf, watch::Receiver<reload::State<CertifiedKey>>)>,
-    /// Where the targets are.
-    pub targets_path: PathBuf,
-    /// What the targets file says, and whether it is right.
-    pub targets: watch::Receiver<reload::State<View>>,
+    /// Where the targets are, what that file says, and whether it is right; none in a cluster.
+    pub targets: Option<(PathBuf, watch::Receiver<reload::State<View>>)>,
+    /// What there is in a cluster alone.
+    pub cluster: Option<ClusterSight>,
+}
+
+/// What there is in a cluster alone.
+#[derive(Clone, Debug)]
+pub struct ClusterSight {
+    /// The API server's URL.
+    pub server: String,
+    /// Whom the cluster trusts.
+    pub trust: TrustState,
 }
 
 impl Sight {
@@ -67,22 +77,23 @@ impl Sight {
     }
 
     fn files(&self) -> Vec<FileReport> {
-        let (config, targets) = (self.config.borrow(), self.targets.borrow());
+        let config = self.config.borrow();
         let path = |path: &PathBuf| path.display().to_string();
-        let mut files = vec![
-            FileReport {
-                what: "config",
-                path: self.config_path.as_ref().map(path),
-                loaded: config.loaded.to_string(),
-                problem: config.problem.clone(),
-            },
-            FileReport {
+        let mut files = vec![FileReport {
+            what: "config",
+            path: self.config_path.as_ref().map(path),
+            loaded: config.loaded.to_string(),
+            problem: config.problem.clone(),
+        }];
+        if let Some((own, targets)) = &self.targets {
+            let targets = targets.borrow();
+            files.push(FileReport {
                 what: "targets",
-                path: Some(path(&self.targets_path)),
+                path: Some(path(own)),
                 loaded: targets.loaded.to_string(),
                 problem: targets.problem.clone(),
-            },
-        ];
+            });
+        }
         if let Some((own, state)) = &self.certificates {
             let state = state.borrow();
             files.push(FileReport {

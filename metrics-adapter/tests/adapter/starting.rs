@@ -13,7 +13,7 @@ fn what_is_missing_or_wrong_on_the_command_line_is_named() {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(&file, "pods: []\n").unwrap();
     let targets = file.path().to_str().unwrap();
-    refused(&[], 2, "--standalone --targets FILE names them");
+    refused(&[], 2, "--standalone --targets FILE does without one");
     refused(&["--standalone"], 2, "--targets");
     refused(&["--standalone", "--targets", "/nope"], 2, "/nope: No such file or directory");
     refused(&["--standalone", "--targets", "/"], 2, "is a folder, not a file");

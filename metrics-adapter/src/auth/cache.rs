@@ -1,0 +1,222 @@
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use metrics::counter;
+use tokio::sync::watch;
+
+use crate::clock::Clock;
+use crate::model::{Moment, Wall};
+
+/// More answers than this many are not remembered: who asks for ever other things must not fill the memory.
+const MOST: usize = 10_000;
+/// While the API server is away, it is asked again behind no more often than this.
+const RETRY: Duration = Duration::from_secs(10);
+
+/// What the API server said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Answer<V> {
+    /// Yes, and what goes with it.
+    Granted(V),
+    /// No, and why.
+    Refused(Arc<str>),
+}
+
+/// How long answers are good for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Policy {
+    /// What it is, as a label.
+    pub(super) what: &'static str,
+    /// A yes that is older is asked for again behind the answer.
+    pub(super) fresh: Duration,
+    /// A yes that is older is asked for again before the answer.
+    pub(super) good: Duration,
+    /// A yes that is no older stands while the API server is away.
+    pub(super) away: Duration,
+    /// A no that is older is asked for again.
+    pub(super) refused: Duration,
+}
+
+/// Answers that are remembered, and questions that are being asked.
+#[derive(Debug)]
+pub(super) struct Cache<V> {
+    policy: Policy,
+    clock: Clock,
+    inner: Arc<Mutex<Inner<V>>>,
+}
+
+#[derive(Debug)]
+struct Inner<V> {
+    known: HashMap<Box<[u8]>, Known<V>>,
+    asked: HashMap<Box<[u8]>, watch::Receiver<Option<Said<V>>>>,
+    /// When the API server last failed to answer, if it has not answered since.
+    failed: Option<Moment>,
+}
+
+type Said<V> = Result<Answer<V>, Arc<str>>;
+
+#[derive(Debug)]
+struct Known<V> {
+    answer: Answer<V>,
+    at: Moment,
+    expires: Option<Wall>,
+}
+
+/// What is to be done.
+enum Step<V> {
+    Answer(Answer<V>),
+    Wait(watch::Receiver<Option<Said<V>>>, Option<Answer<V>>),
+}
+
+impl<V: Clone + Send + Sync + 'static> Cache<V> {
+    pub(super) fn new(policy: Policy, clock: Clock) -> Self {
+        let inner = Inner { known: HashMap::new(), asked: HashMap::new(), failed: None };
+        Self { policy, clock, inner: Arc::new(Mutex::new(inner)) }
+    }
+
+    /// The answer to a question, remembered or asked for. Those who ask the same at once wait for one question. The
+    /// error says why there is none. An answer may say when it expires.
+    pub(super) async fn ask<F>(&self, key: &[u8], question: impl FnOnce() -> F) -> Said<V>
+    where
+        F: Future<Output = Result<(Answer<V>, Option<Wall>), String>> + Send + 'static,
+    {
+        match self.step(key, question) {
+            Step::Answer(answer) => Ok(answer),
+            Step::Wait(mut said, fallback) => {
+                let said = match said.wait_for(Option::is_some).await {
+                    Ok(said) => (*said).clone(),
+                    Err(_) => None,
+                };
+                let said = said.unwrap_or_else(|| Err("the question was given up".into()));
+                match (said, fallback) {
+                    (Err(_), Some(answer)) => {
+                        self.count("stale");
+                        Ok(answer)
+                    }
+                    (said, _) => said,
+                }
+            }
+        }
+    }
+
+    fn step<F>(&self, key: &[u8], question: impl FnOnce() -> F) -> Step<V>
+    where
+        F: Future<Output = Result<(Answer<V>, Option<Wall>), String>> + Send + 'static,
+    {
+        let now = self.clock.now();
+        let mut inner = lock(&self.inner);
+        let resting = inner.failed.is_some_and(|failed| now.moment.since(failed) < RETRY);
+        let Policy { fresh, good, away, refused, .. } = self.policy;
+        let mut fallback = None;
+        if let Some(known) = inner.known.get(key).filter(|known| known.expires.is_none_or(|end| now.wall < end)) {
+            let age = now.moment.since(known.at);
+            match &known.answer {
+                Answer::Refused(_) if age < refused => {
+                    self.count("hit");
+                    return Step::Answer(known.answer.clone());
+                }
+                Answer::Refused(_) => {}
+                Answer::Granted(_) if age < fresh => {
+                    self.count("hit");
+                    return Step::Answer(known.answer.clone());
+                }
+                Answer::Granted(_) if age < good => {
+                    let answer = known.answer.clone();
+                    if !resting && !inner.asked.contains_key(key) {
+                        self.count("refreshed");
+                        self.begin(&mut inner, key, question());
+                    } else {
+                        self.count("hit");
+                    }
+                    return Step::Answer(answer);
+                }
+                Answer::Granted(_) if age < away => {
+                    let answer = known.answer.clone();
+                    // Nobody waits for an API server that did not answer when it was last asked.
+                    if inner.failed.is_some() {
+                        self.count("stale");
+                        if !resting && !inner.asked.contains_key(key) {
+                            self.begin(&mut inner, key, question());
+                        }
+                        return Step::Answer(answer);
+                    }
+                    fallback = Some(answer);
+                }
+                Answer::Granted(_) => {}
+            }
+        }
+        let waits = inner.asked.get(key).cloned();
+        Step::Wait(
+            waits.unwrap_or_else(|| {
+                self.count("miss");
+                self.begin(&mut inner, key, question())
+            }),
+            fallback,
+        )
+    }
+
+    /// Asks, and goes on to ask when whoever wanted to know no longer does: the next will.
+    fn begin<F>(&self, inner: &mut Inner<V>, key: &[u8], question: F) -> watch::Receiver<Option<Said<V>>>
+    where
+        F: Future<Output = Result<(Answer<V>, Option<Wall>), String>> + Send + 'static,
+    {
+        let (says, said) = watch::channel(None);
+        let key: Box<[u8]> = key.into();
+        inner.asked.insert(key.clone(), said.clone());
+        let (own, clock) = (Arc::clone(&self.inner), self.clock);
+        tokio::spawn(async move {
+            let outcome = question.await;
+            let mut inner = lock(&own);
+            inner.asked.remove(&key);
+            let outcome = match outcome {
+                Ok((answer, expires)) => {
+                    inner.failed = None;
+                    inner.remember(key, Known { answer: answer.clone(), at: clock.moment(), expires });
+                    Ok(answer)
+                }
+                Err(problem) => {
+                    inner.failed = Some(clock.moment());
+                    Err(problem.into())
+                }
+            };
+            drop(inner);
+            says.send_replace(Some(outcome));
+        });
+        said
+    }
+
+    fn count(&self, result: &'static str) {
+        counter!("metrics_adapter_review_cache_total", "kind" => self.policy.what, "result" => result).increment(1);
+    }
+}
+
+impl<V> Inner<V> {
+    fn remember(&mut self, key: Box<[u8]>, known: Known<V>) {
+        if self.known.len() >= MOST && !self.known.contains_key(&key) {
+            // The older half goes: rare, and cheap for each that came.
+            let mut moments: Vec<Moment> = self.known.values().map(|known| known.at).collect();
+            moments.sort_unstable();
+            let middle = moments[moments.len() / 2];
+            self.known.retain(|_, known| known.at > middle);
+        }
+        match self.known.entry(key) {
+            Entry::Occupied(mut entry) => {
+                entry.insert(known);
+            }
+            Entry::Vacant(entry) => {
+                entry.insert(known);
+            }
+        }
+    }
+}
+
+fn lock<V>(inner: &Mutex<Inner<V>>) -> MutexGuard<'_, Inner<V>> {
+    inner.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Appends a part of a key, so that no two lists of parts make the same key.
+pub(super) fn field(key: &mut Vec<u8>, bytes: &[u8]) {
+    key.extend_from_slice(&u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_le_bytes());
+    key.extend_from_slice(bytes);
+}
