@@ -117,15 +117,15 @@ mod tests {
             (&[scrape, ("prometheus.io/path", "@evil/")], "prometheus.io/path: `@evil/` does not begin with /"),
         ];
         for (annotations, expected) in table {
-            assert_eq!(target(&facts(annotations), ""), expected, "{annotations:?}");
+            assert_eq!(target(&facts(annotations), "metrics: []"), expected, "{annotations:?}");
             assert_eq!(target(&facts(annotations), "scrape: {annotations: false}"), "none", "switched off");
         }
         let bare = Facts { ports: Box::default(), ..facts(&[scrape]) };
-        assert!(target(&bare, "").contains("neither prometheus.io/port nor a container names a port"));
+        assert!(target(&bare, "metrics: []").contains("neither prometheus.io/port nor a container names a port"));
         let pending = Facts { ip: None, ..facts(&[scrape]) };
-        assert_eq!(target(&pending, ""), "none");
+        assert_eq!(target(&pending, "metrics: []"), "none");
         let v6 = Facts { ip: Some("fd00::7".into()), ..facts(&[scrape]) };
-        assert_eq!(target(&v6, ""), "http://[fd00::7]:8080/metrics");
+        assert_eq!(target(&v6, "metrics: []"), "http://[fd00::7]:8080/metrics");
     }
 
     #[test]

@@ -39,7 +39,7 @@ pub fn router(operators: Operators) -> Router {
     Router::new()
         .route("/", get(page))
         .route("/status.json", get(json))
-        .route("/metrics", get(async |State(own): State<Operators>| (EXPOSITION, own.registry.render())))
+        .route("/metrics", get(metrics))
         .route(
             "/healthz",
             get(async |State(own): State<Operators>| probe(&own.sight.health, Probe::Live("healthz"), None)),
@@ -48,6 +48,11 @@ pub fn router(operators: Operators) -> Router {
         .route("/readyz", get(readyz))
         .fallback((StatusCode::NOT_FOUND, TEXT, "not found; / shows what there is\n"))
         .with_state(operators)
+}
+
+async fn metrics(State(own): State<Operators>) -> Response {
+    let autoscalers = status::autoscaler_exposition(&own.sight.inventory.autoscalers());
+    (EXPOSITION, own.registry.render() + &autoscalers).into_response()
 }
 
 async fn page(State(own): State<Operators>, RawQuery(query): RawQuery) -> Response {

@@ -5,10 +5,10 @@ use std::time::Duration;
 use rustls::sign::CertifiedKey;
 use tokio::sync::watch;
 
+use super::cluster::ClusterSight;
 use super::report::{
     AbsentReport, ErrorReport, FileReport, MetricReport, NodeReport, Report, ScrapeReport, TargetReport, ValueReport,
 };
-use crate::auth::TrustState;
 use crate::clock::Clock;
 use crate::cluster::{Inventory, Pod, View};
 use crate::config::{Aggregate, Config, Kind, Rule};
@@ -41,15 +41,6 @@ pub struct Sight {
     pub cluster: Option<ClusterSight>,
 }
 
-/// What there is in a cluster alone.
-#[derive(Clone, Debug)]
-pub struct ClusterSight {
-    /// The API server's URL.
-    pub server: String,
-    /// Whom the cluster trusts.
-    pub trust: TrustState,
-}
-
 impl Sight {
     /// What there is to see now.
     #[must_use]
@@ -71,7 +62,8 @@ impl Sight {
                 stale_after: duration(scrape.stale_after),
             },
             metrics: snapshot.config.rules.iter().enumerate().map(|(place, rule)| seen.metric(place, rule)).collect(),
-            targets: view.pods(None).iter().map(|pod| seen.target(pod)).collect(),
+            targets: view.pods(None).iter().filter(|pod| is_target(pod)).map(|pod| seen.target(pod)).collect(),
+            cluster: self.cluster.as_ref().map(|cluster| cluster.report(&self.inventory)),
             nodes: view.nodes().iter().map(|node| seen.node(&node.name)).collect(),
         }
     }
@@ -107,6 +99,11 @@ impl Sight {
     }
 }
 
+/// Whether a pod is one, or would be but for something that is wrong. The other pods of a cluster are nobody's concern.
+fn is_target(pod: &Pod) -> bool {
+    pod.target.is_some() || pod.problem.is_some()
+}
+
 struct Seen<'a> {
     view: &'a View,
     snapshot: &'a Snapshot,
@@ -118,7 +115,8 @@ impl Seen<'_> {
         let mut absent: BTreeMap<Absence, usize> = BTreeMap::new();
         let mut values: Vec<Measurement> = Vec::new();
         let mut last_error: Option<(Moment, String)> = None;
-        for pod in self.view.pods(None) {
+        let pods = self.view.pods(None).iter().filter(|pod| is_target(pod));
+        for pod in pods.clone() {
             let record = self.snapshot.record(pod.key);
             match self.value(place, rule, pod, record) {
                 Ok(measured) => values.push(measured),
@@ -137,7 +135,7 @@ impl Seen<'_> {
             description: rule.description.clone(),
             source: "scrape",
             rule: in_words(rule),
-            pods: self.view.pods(None).len(),
+            pods: pods.count(),
             pods_with_value: values.len(),
             total: total.map(|total| total.to_string()),
             freshness_seconds: values.iter().map(|own| own.at).min().map(|oldest| self.age(oldest)),
@@ -169,6 +167,7 @@ impl Seen<'_> {
             url: pod.target.as_ref().map(ToString::to_string),
             labels: pod.labels.to_string(),
             state: match (target, failure) {
+                (None, _) if pod.problem.is_some() => "down",
                 (None, _) => "waiting",
                 (Some(_), Some(_)) => "down",
                 (Some(_), None) => "up",
@@ -180,7 +179,8 @@ impl Seen<'_> {
             attempts: target.map_or(0, |target| target.attempts),
             failures: target.map_or(0, |target| target.attempts - target.successes),
             error: failure
-                .map(|failure| ErrorReport { reason: failure.reason.label(), problem: failure.problem.clone() }),
+                .map(|failure| ErrorReport { reason: failure.reason.label(), problem: failure.problem.clone() })
+                .or_else(|| Some(ErrorReport { reason: "target", problem: pod.problem.clone()? })),
             warning: target.and_then(|target| target.warning.clone()),
             values: rules.map(|(place, rule)| self.value_report(place, rule, pod, record)).collect(),
             cpu,

@@ -5,7 +5,7 @@ use super::report::{FileReport, MetricReport, NodeReport, Report, TargetReport, 
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
 /// More rows than anybody reads; a narrower filter shows the others.
-const MOST_ROWS: usize = 500;
+pub(super) const MOST_ROWS: usize = 500;
 const STATES: [&str; 3] = ["up", "down", "waiting"];
 
 /// What of a report is shown.
@@ -32,14 +32,20 @@ pub fn render(report: &Report, filter: &Filter) -> String {
     page.banners(report);
     page.metrics(report, filter);
     page.targets(report, filter);
+    if let Some(cluster) = &report.cluster {
+        page.autoscalers(cluster, filter);
+    }
     page.nodes(&report.nodes);
+    if let Some(cluster) = &report.cluster {
+        page.cluster(cluster);
+    }
     page.files(report);
     page.raw("</main><script>").raw(SCRIPT).raw("</script></body></html>\n");
     page.0
 }
 
 impl Filter {
-    fn holds(&self, texts: &[&str]) -> bool {
+    pub(super) fn holds(&self, texts: &[&str]) -> bool {
         let wanted = self.text.trim().to_lowercase();
         wanted.is_empty() || texts.iter().any(|text| text.to_lowercase().contains(&wanted))
     }
@@ -57,16 +63,16 @@ impl Filter {
     }
 }
 
-struct Page(String);
+pub(super) struct Page(String);
 
 impl Page {
-    fn raw(&mut self, html: &str) -> &mut Self {
+    pub(super) fn raw(&mut self, html: &str) -> &mut Self {
         self.0.push_str(html);
         self
     }
 
     /// Text, whatever is in it.
-    fn text(&mut self, text: &str) -> &mut Self {
+    pub(super) fn text(&mut self, text: &str) -> &mut Self {
         for character in text.chars() {
             match character {
                 '&' => self.0.push_str("&amp;"),
@@ -80,7 +86,7 @@ impl Page {
         self
     }
 
-    fn format(&mut self, arguments: std::fmt::Arguments<'_>) -> &mut Self {
+    pub(super) fn format(&mut self, arguments: std::fmt::Arguments<'_>) -> &mut Self {
         // Writing to a string cannot fail.
         let _ = self.0.write_fmt(arguments);
         self
@@ -111,6 +117,10 @@ impl Page {
                 self.raw(" file is wrong.</strong> What it said at ").text(loaded);
                 self.raw(" stays in force.<br><code>").text(problem).raw("</code></div>");
             }
+        }
+        for trouble in report.troubles() {
+            self.raw("<div class=\"banner\" role=\"alert\"><strong>The API server.</strong> What is known stays in ");
+            self.raw("force.<br><code>").text(&trouble).raw("</code></div>");
         }
         if !report.ready {
             self.raw("<div class=\"card\">");
@@ -172,7 +182,10 @@ impl Page {
         self.raw("; ").text(&counts.join(", ")).raw("</small></h2>");
         let shown: Vec<_> = report.targets.iter().filter(|target| filter.target(target)).collect();
         if shown.is_empty() {
-            let none = if report.targets.is_empty() {
+            let none = if report.targets.is_empty() && report.cluster.is_some() {
+                "No pod asks to be scraped. Annotate pods with prometheus.io/scrape: \"true\" and prometheus.io/port, or \
+                 name them under scrape.pods in the configuration."
+            } else if report.targets.is_empty() {
                 "The targets file names no pod. Give each pod a name, a namespace and the URL of its metrics."
             } else {
                 "No target matches the filter."
@@ -262,7 +275,7 @@ impl Page {
 
     fn nodes(&mut self, nodes: &[NodeReport]) {
         self.raw("<h2>Nodes <small>metrics.k8s.io</small></h2><div class=\"grid\">");
-        for node in nodes {
+        for node in nodes.iter().take(MOST_ROWS) {
             self.raw("<section class=\"card\"><h3>").text(&node.name).raw("</h3><dl>");
             for (name, quantity) in [("CPU", &node.cpu), ("Memory", &node.memory), ("Swap", &node.swap)] {
                 self.raw("<dt>").raw(name).raw("</dt><dd class=\"number\">");
@@ -285,7 +298,7 @@ impl Page {
 }
 
 /// A quantity as people read numbers: `190799m` is 190.799.
-fn decimal(quantity: &str) -> String {
+pub(super) fn decimal(quantity: &str) -> String {
     let milli = quantity.strip_suffix('m').and_then(|milli| milli.parse::<i64>().ok());
     milli.map_or(quantity.to_owned(), |milli| {
         let sign = if milli < 0 { "-" } else { "" };
@@ -353,6 +366,7 @@ mod tests {
             }],
             targets,
             nodes: Vec::new(),
+            cluster: None,
         }
     }
 

@@ -1,5 +1,7 @@
 use serde::Serialize;
 
+use super::cluster::ClusterReport;
+
 /// Everything that the status page shows, and `/status.json` says. No secret is in it.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -24,6 +26,9 @@ pub struct Report {
     pub targets: Vec<TargetReport>,
     /// The machines.
     pub nodes: Vec<NodeReport>,
+    /// What only a cluster has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<ClusterReport>,
 }
 
 /// A file that is followed.

@@ -1,0 +1,179 @@
+//! What a request asks for: the API server's reading of paths, verbs and Accept headers.
+
+use std::collections::HashMap;
+
+use super::rbac::Attributes;
+use super::selectors::Selector;
+use super::status::Refusal;
+
+/// A request, read but not yet believed.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Call {
+    pub(crate) method: String,
+    pub(crate) path: String,
+    pub(crate) query: String,
+    pub(crate) version: String,
+    pub(crate) asked: Attributes,
+    /// As the path says; a selector may name another for the authorizer.
+    pub(crate) name: String,
+}
+
+impl Call {
+    pub(crate) fn read(method: &str, path: &str, query: &str) -> Self {
+        let mut call = Self { method: method.into(), path: path.into(), query: query.into(), ..Self::default() };
+        let segments: Vec<String> = path.trim_matches('/').split('/').map(decode).collect();
+        let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+        let rest = match &segments[..] {
+            ["api", version, rest @ ..] => {
+                call.version = (*version).to_owned();
+                rest
+            }
+            ["apis", group, version, rest @ ..] => {
+                call.version = (*version).to_owned();
+                call.asked.group = (*group).to_owned();
+                rest
+            }
+            _ => &[],
+        };
+        let rest = match rest {
+            ["namespaces", _] | ["namespaces", _, "status" | "finalize"] => {
+                call.asked.namespace = rest[1].to_owned();
+                rest
+            }
+            ["namespaces", namespace, rest @ ..] => {
+                call.asked.namespace = (*namespace).to_owned();
+                rest
+            }
+            _ => rest,
+        };
+        if let [resource, after @ ..] = rest {
+            call.asked.resource = (*resource).to_owned();
+            call.name = after.first().map_or(String::new(), |&name| name.to_owned());
+            call.asked.subresource = after.get(1..).unwrap_or_default().join("/");
+        }
+        call.asked.path = path.to_owned();
+        call.asked.verb = call.verb().to_owned();
+        call.asked.name = call.name.clone();
+        if call.asked.name.is_empty() && matches!(call.asked.verb.as_str(), "list" | "watch" | "deletecollection") {
+            let every = super::resources::RESOURCES;
+            let fields = call.parameter("fieldSelector");
+            let selector = Selector::parse(&every[0], "", &fields).unwrap_or_default();
+            call.asked.name = selector.name().unwrap_or_default().to_owned();
+        }
+        call
+    }
+
+    fn verb(&self) -> &'static str {
+        if self.asked.resource.is_empty() {
+            return match self.method.as_str() {
+                "GET" => "get",
+                "HEAD" => "head",
+                "POST" => "post",
+                "PUT" => "put",
+                "PATCH" => "patch",
+                "DELETE" => "delete",
+                _ => "",
+            };
+        }
+        match (self.method.as_str(), self.name.is_empty()) {
+            ("GET" | "HEAD", false) => "get",
+            ("GET" | "HEAD", true) if self.flag("watch") == Some(true) => "watch",
+            ("GET" | "HEAD", true) => "list",
+            ("POST", _) => "create",
+            ("PUT", _) => "update",
+            ("PATCH", _) => "patch",
+            ("DELETE", false) => "delete",
+            ("DELETE", true) => "deletecollection",
+            _ => "",
+        }
+    }
+
+    fn parameters(&self) -> HashMap<String, String> {
+        form_urlencoded::parse(self.query.as_bytes()).into_owned().collect()
+    }
+
+    /// Empty if absent.
+    pub(crate) fn parameter(&self, name: &str) -> String {
+        self.parameters().remove(name).unwrap_or_default()
+    }
+
+    /// What is absent or empty says nothing.
+    pub(crate) fn flag(&self, name: &str) -> Option<bool> {
+        let value = self.parameter(name);
+        (!value.is_empty()).then(|| !matches!(value.as_str(), "false" | "0"))
+    }
+
+    pub(crate) fn number(&self, name: &str) -> Result<Option<u64>, Refusal> {
+        let text = self.parameter(name);
+        if text.is_empty() {
+            return Ok(None);
+        }
+        let error = |_| {
+            Refusal::bad_request(format!(
+                "{name}: Invalid value: {text:?}: strconv.ParseUint: parsing {text:?}: invalid syntax"
+            ))
+        };
+        text.parse().map(Some).map_err(error)
+    }
+
+    pub(crate) fn selector(&self, resource: &super::resources::Resource) -> Result<Selector, Refusal> {
+        let (labels, fields) = (self.parameter("labelSelector"), self.parameter("fieldSelector"));
+        Selector::parse(resource, &labels, &fields).map_err(Refusal::bad_request)
+    }
+}
+
+/// How the answer is to be written.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Form {
+    Whole,
+    /// Only the metadata, as meta.k8s.io/v1 PartialObjectMetadata.
+    Metadata,
+}
+
+impl Form {
+    pub(crate) fn accepted(accept: &str, verb: &str) -> Result<Self, Refusal> {
+        let wanted = if verb == "list" { "PartialObjectMetadataList" } else { "PartialObjectMetadata" };
+        let accept = if accept.trim().is_empty() { "*/*" } else { accept };
+        for range in accept.split(',') {
+            let mut parts = range.split(';').map(str::trim);
+            let media = parts.next().unwrap_or_default();
+            if !matches!(media, "application/json" | "*/*" | "application/*") {
+                continue;
+            }
+            let parameters: HashMap<&str, &str> = parts.filter_map(|part| part.split_once('=')).collect();
+            match parameters.get("as") {
+                None => return Ok(Self::Whole),
+                Some(form) => {
+                    let meta = parameters.get("g") == Some(&"meta.k8s.io") && parameters.get("v") == Some(&"v1");
+                    if meta && *form == wanted {
+                        return Ok(Self::Metadata);
+                    }
+                }
+            }
+        }
+        Err(Refusal::not_acceptable())
+    }
+}
+
+/// Undoes percent-encoding in a path, where a plus is a plus.
+fn decode(segment: &str) -> String {
+    let mut bytes = Vec::with_capacity(segment.len());
+    let mut rest = segment.as_bytes();
+    while let [first, after @ ..] = rest {
+        let escaped = (*first == b'%' && after.len() >= 2)
+            .then(|| std::str::from_utf8(&after[..2]).ok())
+            .flatten()
+            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        match escaped {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &after[2..];
+            }
+            None => {
+                bytes.push(*first);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}

@@ -1,0 +1,369 @@
+//! The API server: its door, and what the tests may do behind it.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use rustls::ServerConfig;
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+use super::call::Form;
+use super::faults::Faults;
+use super::listener::Listener;
+use super::pki::{Leaf, Pki};
+use super::rbac::{Rbac, User};
+use super::resources::{self, named};
+use super::reviews::AUDIENCE;
+use super::status::Refusal;
+use super::store::{Key, Store, uid};
+use super::tally::{Request, Tally};
+use super::watches::Ends;
+use super::{base64, lists, objects};
+
+pub(crate) use super::listener::Connection;
+
+/// How the server is to be.
+#[derive(Clone)]
+pub(crate) struct Options {
+    /// Whether it knows the streaming list, as servers since 1.32 do.
+    pub(crate) watch_list: bool,
+    pub(crate) bookmark_every: Duration,
+    /// A new one, if there is none.
+    pub(crate) pki: Option<Arc<Pki>>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { watch_list: true, bookmark_every: Duration::from_secs(1), pki: None }
+    }
+}
+
+pub(crate) struct Token {
+    pub(crate) user: User,
+    pub(crate) audiences: Vec<String>,
+}
+
+type Rule = Arc<dyn Fn(&Value) -> bool + Send + Sync>;
+
+/// What its parts work on.
+pub(crate) struct Shared {
+    pub(crate) options: Options,
+    pub(crate) store: Mutex<Store>,
+    pub(crate) news: watch::Sender<u64>,
+    pub(crate) ends: watch::Sender<Ends>,
+    pub(crate) faults: Faults,
+    pub(crate) tally: Tally,
+    pub(crate) tokens: Mutex<HashMap<String, Token>>,
+    pub(crate) rbac: Mutex<Rbac>,
+    pub(crate) allow: Mutex<Option<Rule>>,
+    /// Whether callers need what RBAC grants.
+    pub(crate) enforced: AtomicBool,
+    pub(crate) tls: Mutex<Arc<ServerConfig>>,
+    pub(crate) handshakes: AtomicUsize,
+    watches: Mutex<HashMap<&'static str, Arc<AtomicUsize>>>,
+}
+
+impl Shared {
+    /// Tells the watches that something was written.
+    pub(crate) fn tell(&self, store: &Store) {
+        self.news.send_replace(store.version);
+    }
+
+    pub(crate) fn open_watches(&self, resource: &'static str) -> Arc<AtomicUsize> {
+        Arc::clone(self.watches.lock().unwrap().entry(resource).or_default())
+    }
+}
+
+pub(crate) struct FakeKube {
+    shared: Arc<Shared>,
+    listener: Listener<Shared>,
+    pki: Arc<Pki>,
+}
+
+impl FakeKube {
+    pub(crate) fn start(options: Options) -> Self {
+        let pki = options.pki.clone().unwrap_or_else(|| Arc::new(Pki::new()));
+        let names = ["127.0.0.1", "localhost", "kubernetes", "kubernetes.default.svc"];
+        let identity = pki.cluster.issue(&Leaf::server("kube-apiserver", &names));
+        let shared = Arc::new(Shared {
+            options,
+            store: Mutex::new(Store::new()),
+            news: watch::Sender::default(),
+            ends: watch::Sender::default(),
+            faults: Faults::new(),
+            tally: Tally::default(),
+            tokens: Mutex::default(),
+            rbac: Mutex::new(Rbac::new()),
+            allow: Mutex::default(),
+            enforced: AtomicBool::new(false),
+            tls: Mutex::new(identity.server_config(PROTOCOLS)),
+            handshakes: AtomicUsize::new(0),
+            watches: Mutex::default(),
+        });
+        let address = (IpAddr::V4(Ipv4Addr::LOCALHOST), 0).into();
+        let listener = Listener::start(address, Arc::clone(&shared));
+        let kube = Self { shared, listener, pki };
+        for namespace in ["default", "kube-system", "kube-public"] {
+            kube.namespace(namespace);
+        }
+        let (client, front_proxy) = (&kube.pki.cluster.cert_pem, &kube.pki.front_proxy.cert_pem);
+        let config = objects::extension_apiserver_authentication(client, front_proxy, &["front-proxy-client"]);
+        kube.put("configmaps", config);
+        kube
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("https://{}", self.listener.address)
+    }
+
+    pub(crate) fn pki(&self) -> &Arc<Pki> {
+        &self.pki
+    }
+
+    pub(crate) fn ca_pem(&self) -> &str {
+        &self.pki.cluster.cert_pem
+    }
+
+    /// The file that `--kubeconfig` names, for who has this token.
+    pub(crate) fn kubeconfig(&self, token: &str) -> String {
+        let (server, ca) = (self.url(), base64::encode(self.ca_pem().as_bytes()));
+        format!(
+            "apiVersion: v1\nkind: Config\ncurrent-context: fake\n\
+             clusters:\n- name: fake\n  cluster:\n    server: {server}\n    certificate-authority-data: {ca}\n\
+             users:\n- name: adapter\n  user:\n    token: {token}\n\
+             contexts:\n- name: fake\n  context:\n    cluster: fake\n    user: adapter\n"
+        )
+    }
+
+    /// Shows another certificate from the next connection on.
+    pub(crate) fn identity(&self, pair: &super::pki::Pair) {
+        *self.shared.tls.lock().unwrap() = pair.server_config(PROTOCOLS);
+    }
+}
+
+const PROTOCOLS: &[&[u8]] = &[b"h2", b"http/1.1"];
+
+/// Objects.
+impl FakeKube {
+    /// Creates or replaces, as nobody in particular; returns what is kept.
+    pub(crate) fn put(&self, resource: &str, object: Value) -> Value {
+        self.put_all(resource, [object]);
+        let store = self.shared.store.lock().unwrap();
+        let newest = store.since(named(resource), store.version - 1);
+        serde_json::from_str(&lists::write(named(resource), newest[0].new.as_ref().unwrap(), Form::Whole)).unwrap()
+    }
+
+    /// The watches hear of all of them at once.
+    pub(crate) fn put_all(&self, resource: &str, objects: impl IntoIterator<Item = Value>) {
+        let resource = named(resource);
+        let mut store = self.shared.store.lock().unwrap();
+        for object in objects {
+            let text = |field: &str| object["metadata"][field].as_str().unwrap_or_default().to_owned();
+            let (name, namespace) = (text("name"), text("namespace"));
+            assert!(!name.is_empty(), "a {} without a name: {object}", resource.kind);
+            let key = if resource.namespaced {
+                let namespace = if namespace.is_empty() { "default".to_owned() } else { namespace };
+                ensure_namespace(&mut store, &namespace);
+                (namespace, name)
+            } else {
+                (String::new(), name)
+            };
+            store.write(resource, key, object);
+        }
+        self.shared.tell(&store);
+    }
+
+    /// Changes what is there.
+    pub(crate) fn change(&self, resource: &str, namespace: &str, name: &str, change: impl FnOnce(&mut Value)) -> Value {
+        let mut object =
+            self.get(resource, namespace, name).unwrap_or_else(|| panic!("no {resource} {namespace}/{name}"));
+        change(&mut object);
+        self.put(resource, object)
+    }
+
+    /// Whether it was there.
+    pub(crate) fn remove(&self, resource: &str, namespace: &str, name: &str) -> bool {
+        let mut store = self.shared.store.lock().unwrap();
+        let removed = store.remove(named(resource), &key(resource, namespace, name)).is_some();
+        self.shared.tell(&store);
+        removed
+    }
+
+    /// With its kind.
+    pub(crate) fn get(&self, resource: &str, namespace: &str, name: &str) -> Option<Value> {
+        let (namespace, name) = key(resource, namespace, name);
+        let item = self.shared.store.lock().unwrap().get(named(resource), &namespace, &name)?;
+        Some(serde_json::from_str(&lists::write(named(resource), &item, Form::Whole)).unwrap())
+    }
+
+    pub(crate) fn namespace(&self, name: &str) {
+        ensure_namespace(&mut self.shared.store.lock().unwrap(), name);
+    }
+
+    /// Forgets all history: watches from before get 410, and lists in pieces, too.
+    pub(crate) fn compact(&self) {
+        let mut store = self.shared.store.lock().unwrap();
+        // Something else is written all the time: no version that anybody knows is the newest for long.
+        store.advance(10);
+        store.compact();
+    }
+
+    /// As if objects of other kinds had been written.
+    pub(crate) fn advance(&self, by: u64) {
+        let mut store = self.shared.store.lock().unwrap();
+        store.advance(by);
+        self.shared.tell(&store);
+    }
+
+    /// The newest resource version.
+    pub(crate) fn version(&self) -> u64 {
+        self.shared.store.lock().unwrap().version
+    }
+}
+
+fn key(resource: &str, namespace: &str, name: &str) -> Key {
+    let namespace = if named(resource).namespaced { namespace } else { "" };
+    (namespace.to_owned(), name.to_owned())
+}
+
+fn ensure_namespace(store: &mut Store, name: &str) {
+    let resource = resources::named("namespaces");
+    if store.get(resource, "", name).is_none() {
+        let labels = json!({"kubernetes.io/metadata.name": name});
+        let object = json!({"metadata": {"labels": labels}, "spec": {"finalizers": ["kubernetes"]}, "status": {"phase": "Active"}});
+        store.write(resource, (String::new(), name.to_owned()), object);
+    }
+}
+
+/// Who may do what.
+impl FakeKube {
+    /// A bearer token, for callers and for TokenReviews.
+    pub(crate) fn token(&self, token: &str, user: &str, groups: &[&str]) {
+        self.token_for(token, user, groups, &[AUDIENCE]);
+    }
+
+    /// A token that is meant for certain audiences; it opens the API server only if that is one.
+    pub(crate) fn token_for(&self, token: &str, user: &str, groups: &[&str], audiences: &[&str]) {
+        let mut groups: Vec<String> = groups.iter().map(|&group| group.to_owned()).collect();
+        if !groups.iter().any(|group| group == "system:authenticated") {
+            groups.push("system:authenticated".to_owned());
+        }
+        let uid = if user.starts_with("system:serviceaccount:") { uid() } else { String::new() };
+        let user = User { name: user.to_owned(), uid, groups };
+        let audiences = audiences.iter().map(|&audience| audience.to_owned()).collect();
+        self.shared.tokens.lock().unwrap().insert(token.to_owned(), Token { user, audiences });
+    }
+
+    /// A token of a service account, as pods have them.
+    pub(crate) fn service_account(&self, namespace: &str, name: &str) -> String {
+        let token = format!("token-of-{namespace}-{name}-{}", uid());
+        let groups = ["system:serviceaccounts".to_owned(), format!("system:serviceaccounts:{namespace}")];
+        let user = format!("system:serviceaccount:{namespace}:{name}");
+        self.token(&token, &user, &groups.each_ref().map(String::as_str));
+        self.put("serviceaccounts", json!({"metadata": {"namespace": namespace, "name": name}}));
+        token
+    }
+
+    pub(crate) fn revoke(&self, token: &str) {
+        self.shared.tokens.lock().unwrap().remove(token);
+    }
+
+    /// Answers SubjectAccessReviews by their spec, beside what RBAC allows.
+    pub(crate) fn allow(&self, rule: impl Fn(&Value) -> bool + Send + Sync + 'static) {
+        *self.shared.allow.lock().unwrap() = Some(Arc::new(rule));
+    }
+
+    /// Adds roles and bindings: for SubjectAccessReviews, and for callers if they are bound to RBAC.
+    pub(crate) fn grant(&self, manifests: &[Value]) {
+        let mut rbac = self.shared.rbac.lock().unwrap();
+        manifests.iter().for_each(|manifest| rbac.add(manifest));
+    }
+
+    /// From now on callers may do only what roles and bindings say: the built-in ones and these, no older ones.
+    pub(crate) fn rbac(&self, manifests: &[Value]) {
+        *self.shared.rbac.lock().unwrap() = Rbac::new();
+        self.grant(manifests);
+        self.shared.enforced.store(true, Ordering::SeqCst);
+    }
+}
+
+/// What goes wrong.
+impl FakeKube {
+    /// Nobody listens any more, and all connections are gone.
+    pub(crate) fn away(&self) {
+        self.listener.away();
+    }
+
+    /// Listens again, on the same port.
+    pub(crate) fn back(&self) {
+        self.listener.back();
+    }
+
+    /// Each request takes as long, beside its own time.
+    pub(crate) fn slow(&self, delay: Duration) {
+        self.shared.faults.slow(delay);
+    }
+
+    /// Requests that are chosen are answered with this status.
+    pub(crate) fn failing(&self, status: u16, chosen: impl Fn(&Request) -> bool + Send + Sync + 'static) {
+        self.shared.faults.fail(Refusal::ordered(status), chosen);
+    }
+
+    /// 429, with Retry-After in seconds if it is said.
+    pub(crate) fn too_many(&self, retry_after: Option<u64>, chosen: impl Fn(&Request) -> bool + Send + Sync + 'static) {
+        self.shared.faults.fail(Refusal::too_many(retry_after), chosen);
+    }
+
+    /// Accepts, and never answers; open watches fall silent, too.
+    pub(crate) fn hang(&self) {
+        self.shared.faults.hang(true);
+    }
+
+    /// Ends `slow`, `failing`, `too_many` and `hang`: what hung is answered.
+    pub(crate) fn heal(&self) {
+        self.shared.faults.heal();
+    }
+
+    /// Ends all watches, as the server does when their time is over.
+    pub(crate) fn close_watches(&self) {
+        self.shared.ends.send_modify(|ends| ends.closed += 1);
+    }
+
+    /// Ends all watches within an event, and their connections.
+    pub(crate) fn cut_watches(&self) {
+        self.shared.ends.send_modify(|ends| ends.cut += 1);
+    }
+}
+
+/// What was asked.
+impl FakeKube {
+    pub(crate) fn tally(&self) -> Vec<Request> {
+        self.shared.tally.all()
+    }
+
+    pub(crate) fn count(&self, verb: &str, resource: &str) -> usize {
+        self.shared.tally.count(verb, resource)
+    }
+
+    pub(crate) fn reset_tally(&self) {
+        self.shared.tally.reset();
+    }
+
+    /// Watches of a resource that are open now.
+    pub(crate) fn watches(&self, resource: &str) -> usize {
+        self.shared.open_watches(named(resource).name).load(Ordering::SeqCst)
+    }
+
+    /// TLS handshakes so far.
+    pub(crate) fn handshakes(&self) -> usize {
+        self.shared.handshakes.load(Ordering::SeqCst)
+    }
+
+    /// Connections that are open now.
+    pub(crate) fn connections(&self) -> usize {
+        self.listener.open()
+    }
+}
