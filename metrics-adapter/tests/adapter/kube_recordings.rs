@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::support::kube::{Client, FakeKube, Options, objects};
+use crate::support::kube::{Client, ContainerModel, FakeKube, NodeModel, Options, PodModel, objects};
 
 /// A request and its answer, as they were recorded.
 struct Recording {
@@ -77,8 +77,7 @@ fn constant(mut json: Value) -> Value {
             for (name, value) in fields {
                 *value = match name.as_str() {
                     "resourceVersion" => json!(value.as_str().unwrap().parse::<u64>().is_ok()),
-                    "uid" => json!(value.as_str().unwrap().len()),
-                    "time" | "creationTimestamp" => json!(value.as_str().unwrap().len()),
+                    "uid" | "time" | "creationTimestamp" => json!(value.as_str().unwrap().len()),
                     "authentication.kubernetes.io/credential-id" => json!(value[0].as_str().unwrap().len()),
                     _ => constant(value.take()),
                 };
@@ -185,4 +184,50 @@ fn what_the_fake_starts_with_is_what_the_real_server_publishes() {
     for name in recorded["data"].as_object().unwrap().keys().filter(|name| !name.ends_with("-ca-file")) {
         assert_eq!(own["data"][name], recorded["data"][name], "{name}");
     }
+}
+
+/// Every line, but for the times and for the pods' sums, which the real kubelet measures by themselves.
+#[test]
+fn a_kubelet_writes_as_the_real_one_does() {
+    let recorded = std::fs::read_to_string(
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/kubelet/metrics-resource.prom"),
+    );
+    let recorded = recorded.unwrap();
+    let value = |series: &str| {
+        let line = recorded.lines().find(|line| line.starts_with(series)).unwrap();
+        line[series.len()..].split_whitespace().next().unwrap().parse::<f64>().unwrap()
+    };
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole bytes are recorded")]
+    let bytes = |series: &str| value(series) as u64;
+    let container = |pod: &str, name: &str| {
+        let labels = format!("{{container=\"{name}\",namespace=\"real-world\",pod=\"{pod}\"}}");
+        let cpu = value(&format!("container_cpu_usage_seconds_total{labels}"));
+        let memory = bytes(&format!("container_memory_working_set_bytes{labels}"));
+        let started = value(&format!("container_start_time_seconds{labels}"));
+        ContainerModel { started, ..ContainerModel::new(name, cpu, memory) }
+    };
+    let pods = ["7qt4j", "8cv5g", "smv9n"].map(|suffix| {
+        let name = format!("real-world-55b95c7b65-{suffix}");
+        PodModel::new("real-world", &name, ["real-world", "sidecar"].map(|one| container(&name, one)).into())
+    });
+    let (cpu, memory) = (value("node_cpu_usage_seconds_total "), bytes("node_memory_working_set_bytes "));
+    let own = NodeModel::new(cpu, memory, pods.into()).text();
+    let constant = |text: &str| -> Vec<String> {
+        let without_time = |line: &str| {
+            let series = line.rfind('}').map_or(0, |end| end + 1);
+            let mut words = line[series..].trim().split(' ');
+            let kept = if line.starts_with('#') {
+                99
+            } else if series > 0 {
+                1
+            } else {
+                2
+            };
+            let words: Vec<&str> = words.by_ref().take(kept).collect();
+            let sum = line.starts_with("pod_");
+            format!("{} {}", &line[..series], if sum { "SUM".to_owned() } else { words.join(" ") })
+        };
+        text.lines().map(without_time).collect()
+    };
+    assert_eq!(constant(&own), constant(&recorded));
 }

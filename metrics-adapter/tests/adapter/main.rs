@@ -5,6 +5,7 @@
 mod support;
 
 mod certificates;
+mod cluster;
 mod commands;
 mod conduit;
 mod custom_metrics;

@@ -79,6 +79,11 @@ impl Adapter {
             std::fs::write(&config_file, config).unwrap();
             command.arg("--config").arg(config_file);
         }
+        Self::run(command, folder)
+    }
+
+    /// Starts a command, and waits until it listens.
+    pub(crate) fn run(mut command: Command, folder: TempDir) -> Self {
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let log = Log::default();
         let (out, lines) = (child.stdout.take().unwrap(), log.clone());
@@ -89,7 +94,10 @@ impl Adapter {
                 lines.0.1.notify_all();
             }
         });
-        let scheme = if arguments.contains(&"--tls-cert-file") { "https" } else { "http" };
+        let scheme = log.wait_for("scheme", |line| {
+            let said = line["message"].as_str()?.strip_prefix("metrics APIs: ")?;
+            Some(said.split_once("://")?.0.to_owned())
+        });
         let api = log.wait_for("APIs' address", |line| Some(format!("{scheme}://{}", line["api"].as_str()?)));
         let ops = log.wait_for("operators' address", |line| Some(format!("http://{}", line["ops"].as_str()?)));
         Self { child, api, ops, log, agent: agent(), folder }
@@ -170,7 +178,7 @@ impl Adapter {
     /// Waits until it says that it is ready.
     #[track_caller]
     pub(crate) fn wait_ready(&self) {
-        eventually("ready", || self.get("/readyz").status == 200);
+        eventually("ready", || self.ops("/readyz").status == 200);
     }
 
     /// A series of its own metrics.

@@ -2,7 +2,9 @@
 
 mod adapter;
 mod core_api;
+pub(crate) mod kube;
 pub(crate) mod recording;
+pub(crate) mod stage;
 mod target;
 
 pub(crate) use adapter::{Adapter, Reply, adapter, eventually, quantity};

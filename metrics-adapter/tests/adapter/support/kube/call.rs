@@ -20,45 +20,39 @@ pub(crate) struct Call {
 
 impl Call {
     pub(crate) fn read(method: &str, path: &str, query: &str) -> Self {
-        let mut call = Self { method: method.into(), path: path.into(), query: query.into(), ..Self::default() };
         let segments: Vec<String> = path.trim_matches('/').split('/').map(decode).collect();
         let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
-        let rest = match &segments[..] {
-            ["api", version, rest @ ..] => {
-                call.version = (*version).to_owned();
-                rest
-            }
-            ["apis", group, version, rest @ ..] => {
-                call.version = (*version).to_owned();
-                call.asked.group = (*group).to_owned();
-                rest
-            }
-            _ => &[],
+        let (group, version, rest): (_, _, &[&str]) = match &segments[..] {
+            ["api", version, rest @ ..] => ("", *version, rest),
+            ["apis", group, version, rest @ ..] => (*group, *version, rest),
+            _ => ("", "", &[]),
         };
-        let rest = match rest {
-            ["namespaces", _] | ["namespaces", _, "status" | "finalize"] => {
-                call.asked.namespace = rest[1].to_owned();
-                rest
-            }
-            ["namespaces", namespace, rest @ ..] => {
-                call.asked.namespace = (*namespace).to_owned();
-                rest
-            }
-            _ => rest,
+        let (namespace, rest): (_, &[&str]) = match rest {
+            ["namespaces", name] | ["namespaces", name, "status" | "finalize"] => (*name, rest),
+            ["namespaces", namespace, rest @ ..] => (*namespace, rest),
+            _ => ("", rest),
         };
-        if let [resource, after @ ..] = rest {
-            call.asked.resource = (*resource).to_owned();
-            call.name = after.first().map_or(String::new(), |&name| name.to_owned());
-            call.asked.subresource = after.get(1..).unwrap_or_default().join("/");
-        }
-        call.asked.path = path.to_owned();
-        call.asked.verb = call.verb().to_owned();
-        call.asked.name = call.name.clone();
-        if call.asked.name.is_empty() && matches!(call.asked.verb.as_str(), "list" | "watch" | "deletecollection") {
-            let every = super::resources::RESOURCES;
-            let fields = call.parameter("fieldSelector");
-            let selector = Selector::parse(&every[0], "", &fields).unwrap_or_default();
-            call.asked.name = selector.name().unwrap_or_default().to_owned();
+        let (resource, name, subresource) = match rest {
+            [] => ("", "", String::new()),
+            [resource] => (*resource, "", String::new()),
+            [resource, name, subresource @ ..] => (*resource, *name, subresource.join("/")),
+        };
+        let asked = Attributes {
+            verb: String::new(),
+            group: group.to_owned(),
+            resource: resource.to_owned(),
+            subresource,
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+            path: path.to_owned(),
+        };
+        let (method, path, query) = (method.to_owned(), path.to_owned(), query.to_owned());
+        let mut call = Self { method, path, query, version: version.to_owned(), asked, name: name.to_owned() };
+        call.asked.verb.push_str(call.verb());
+        if name.is_empty() && matches!(call.asked.verb.as_str(), "list" | "watch" | "deletecollection") {
+            // Whether the resource knows the other fields is found out later, from who may ask at all.
+            let selector = Selector::parse_fields_only(&call.parameter("fieldSelector"));
+            selector.name().unwrap_or_default().clone_into(&mut call.asked.name);
         }
         call
     }
@@ -100,7 +94,7 @@ impl Call {
     /// What is absent or empty says nothing.
     pub(crate) fn flag(&self, name: &str) -> Option<bool> {
         let value = self.parameter(name);
-        (!value.is_empty()).then(|| !matches!(value.as_str(), "false" | "0"))
+        (!value.is_empty()).then_some(!matches!(value.as_str(), "false" | "0"))
     }
 
     pub(crate) fn number(&self, name: &str) -> Result<Option<u64>, Refusal> {
@@ -126,7 +120,7 @@ impl Call {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Form {
     Whole,
-    /// Only the metadata, as meta.k8s.io/v1 PartialObjectMetadata.
+    /// Only the metadata, as meta.k8s.io/v1 `PartialObjectMetadata`.
     Metadata,
 }
 

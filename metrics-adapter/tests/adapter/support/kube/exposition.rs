@@ -59,10 +59,12 @@ impl NodeModel {
 
     pub(crate) fn text(&self) -> String {
         let mut page = Page::default();
-        let containers = || {
-            let pods = self.pods.iter();
-            pods.flat_map(|pod| pod.containers.iter().map(move |container| (pod, container)))
-        };
+        let pods = self.pods.iter();
+        let each = pods.flat_map(|pod| pod.containers.iter().map(move |container| (pod, container)));
+        let mut sorted: Vec<(&PodModel, &ContainerModel)> = each.collect();
+        // A family's samples come sorted by their labels.
+        sorted.sort_by_key(|(pod, container)| (&container.name, &pod.namespace, &pod.name));
+        let containers = || sorted.iter().copied();
         let of = |pod: &PodModel, container: &ContainerModel| {
             format!("{{container={:?},namespace={:?},pod={:?}}}", container.name, pod.namespace, pod.name)
         };
@@ -78,6 +80,11 @@ impl NodeModel {
         let help = "[STABLE] Start time of the container since unix epoch in seconds";
         page.family("container_start_time_seconds", help, "gauge");
         containers().for_each(|(pod, one)| page.sample(&of(pod, one), one.started, None));
+        let help = "[ALPHA] Current amount of the container swap limit in bytes. Reported only on non-windows systems";
+        page.family("container_swap_limit_bytes", help, "gauge");
+        for (pod, one) in containers() {
+            one.swap.inspect(|_| page.sample(&of(pod, one), 0.0, Some(one.at)));
+        }
         let help = "[ALPHA] Current amount of the container swap usage in bytes. Reported only on non-windows systems";
         page.family("container_swap_usage_bytes", help, "gauge");
         for (pod, one) in containers() {
@@ -92,6 +99,7 @@ impl NodeModel {
         page.family("node_swap_usage_bytes", help, "gauge");
         self.swap.inspect(|swap| page.sample("", whole(*swap), Some(self.at)));
         let help = "[STABLE] Cumulative cpu time consumed by the pod in core-seconds";
+        // The pods' own control groups are a little above the sums of their containers'.
         page.family("pod_cpu_usage_seconds_total", help, "counter");
         for pod in &self.pods {
             let sum = pod.containers.iter().map(|container| container.cpu_seconds).sum();
@@ -101,6 +109,13 @@ impl NodeModel {
         for pod in &self.pods {
             let sum = pod.containers.iter().map(|container| container.working_set).sum();
             page.sample(&pod_labels(pod), whole(sum), latest(pod));
+        }
+        let help = "[ALPHA] Current amount of the pod swap usage in bytes. Reported only on non-windows systems";
+        page.family("pod_swap_usage_bytes", help, "gauge");
+        for pod in &self.pods {
+            let swaps = pod.containers.iter().map(|container| container.swap);
+            let sum: Option<u64> = if pod.containers.is_empty() { None } else { swaps.sum() };
+            sum.inspect(|swap| page.sample(&pod_labels(pod), whole(*swap), latest(pod)));
         }
         let help = "[STABLE] 1 if there was an error while getting container metrics, 0 otherwise";
         page.family("resource_scrape_error", help, "gauge");
@@ -157,10 +172,7 @@ pub(crate) fn number(value: f64) -> String {
     let shortest = format!("{value:e}");
     let (digits, exponent) = shortest.split_once('e').expect("an exponent");
     let exponent: i32 = exponent.parse().expect("a number");
-    // Go decides by the shortest digits, or 21 where there are fewer before the point.
-    let precision = i32::try_from(digits.trim_start_matches('-').replace('.', "").len()).expect("few digits");
-    let most = if precision > exponent { 21 } else { 21.min(6) };
-    if exponent < -4 || exponent >= most {
+    if !(-4..6).contains(&exponent) {
         let sign = if exponent < 0 { '-' } else { '+' };
         return format!("{digits}e{sign}{:02}", exponent.abs());
     }

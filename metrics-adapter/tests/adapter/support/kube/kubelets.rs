@@ -27,6 +27,8 @@ pub(crate) enum KubeletFault {
     Hang,
     Slow(Duration),
     Status(u16),
+    /// Ends each connection at once, with an answer due or not.
+    Gone,
     /// Half of the body, then the connection is gone.
     Cut,
     /// Bytes that are no text.
@@ -223,8 +225,9 @@ impl Host for Kubelets {
         Arc::clone(config)
     }
 
-    async fn greet(&self, local: IpAddr) {
+    async fn greet(&self, local: IpAddr) -> bool {
         self.hang(local).await;
+        self.nodes.lock().unwrap().get(&local).is_none_or(|node| node.fault != KubeletFault::Gone)
     }
 
     fn met(&self, local: IpAddr) {
@@ -242,6 +245,10 @@ impl Host for Kubelets {
             (node.text.clone(), node.fault.clone())
         };
         self.hang(local).await;
+        if fault == KubeletFault::Gone {
+            connection.kill.notify_one();
+            std::future::pending::<()>().await;
+        }
         if let Some((status, message)) = self.refusal(&request) {
             return plain(status, message);
         }
@@ -252,11 +259,11 @@ impl Host for Kubelets {
             return plain(405, "405: Method Not Allowed");
         }
         match fault {
-            KubeletFault::None | KubeletFault::Hang => {}
+            KubeletFault::None | KubeletFault::Hang | KubeletFault::Gone => {}
             KubeletFault::Slow(delay) => tokio::time::sleep(delay).await,
             KubeletFault::Status(status) => return plain(status, "the test says so\n"),
             KubeletFault::Garbage => {
-                return plain(200, vec![0xff, 0x00, 0x1f, 0x8b, b'{', b'\n', 0xc3, 0x28, b' ', b'='].repeat(100));
+                return plain(200, [0xff, 0x00, 0x1f, 0x8b, b'{', b'\n', 0xc3, 0x28, b' ', b'='].repeat(100));
             }
             KubeletFault::Cut => return cut(&connection, &text),
         }
@@ -280,6 +287,8 @@ fn cut(connection: &Arc<Connection>, text: &str) -> Response<Body> {
         // The half must be on the wire before the connection is taken away from under it.
         tokio::time::sleep(Duration::from_millis(50)).await;
         connection.kill.notify_one();
+        // The body must not seem to be over before.
+        frames.closed().await;
     });
     Response::builder().header(CONTENT_TYPE, "text/plain; version=0.0.4").body(Body::Stream(receiver)).unwrap()
 }

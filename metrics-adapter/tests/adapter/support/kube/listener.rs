@@ -11,7 +11,7 @@ use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use rustls::ServerConfig;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::runtime::Runtime;
 use tokio::sync::Notify;
 use tokio::task::{JoinHandle, JoinSet};
@@ -30,8 +30,8 @@ pub(crate) trait Host: Send + Sync + 'static {
     /// What is shown to who connects to an address.
     fn tls(&self, local: IpAddr) -> Arc<ServerConfig>;
 
-    /// Returns when a connection may be greeted.
-    fn greet(&self, local: IpAddr) -> impl Future<Output = ()> + Send;
+    /// Returns when a connection may be greeted: whether it is wanted at all.
+    fn greet(&self, local: IpAddr) -> impl Future<Output = bool> + Send;
 
     /// A handshake was finished.
     fn met(&self, local: IpAddr);
@@ -59,7 +59,7 @@ pub(crate) struct Listener<H> {
 impl<H: Host> Listener<H> {
     pub(crate) fn start(address: SocketAddr, host: Arc<H>) -> Self {
         let mut listener = Self { address, host, accepting: Mutex::default(), open: Arc::default() };
-        let socket = RUNTIME.block_on(TcpListener::bind(address)).unwrap();
+        let socket = listen(address);
         listener.address = socket.local_addr().unwrap();
         listener.accept(socket);
         listener
@@ -96,8 +96,7 @@ impl<H: Host> Listener<H> {
     /// Listens again where it did.
     pub(crate) fn back(&self) {
         if self.accepting.lock().unwrap().is_none() {
-            let socket = RUNTIME.block_on(TcpListener::bind(self.address)).unwrap();
-            self.accept(socket);
+            self.accept(listen(self.address));
         }
     }
 
@@ -105,6 +104,15 @@ impl<H: Host> Listener<H> {
     pub(crate) fn open(&self) -> usize {
         self.open.load(Ordering::SeqCst)
     }
+}
+
+/// With room for a cluster's kubelets to be asked at once.
+fn listen(address: SocketAddr) -> TcpListener {
+    let _context = RUNTIME.enter();
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_reuseaddr(true).unwrap();
+    socket.bind(address).unwrap();
+    socket.listen(4096).unwrap()
 }
 
 impl<H> Drop for Listener<H> {
@@ -120,7 +128,9 @@ async fn converse<H: Host>(host: Arc<H>, stream: TcpStream, _guard: Guard) -> Op
     let local = stream.local_addr().ok()?.ip();
     let connection = Arc::new(Connection { local, kill: Notify::new() });
     let conversation = async {
-        host.greet(local).await;
+        if !host.greet(local).await {
+            return None;
+        }
         let stream = TlsAcceptor::from(host.tls(local)).accept(stream).await.ok()?;
         host.met(local);
         let service = service_fn(|request| {

@@ -41,8 +41,9 @@ pub(crate) fn list(shared: &Shared, resource: &'static Resource, call: &Call, fo
     validate(call)?;
     let selector = call.selector(resource)?;
     let namespace = if resource.namespaced { call.asked.namespace.as_str() } else { "" };
-    let limit = call.number("limit")?.filter(|limit| *limit > 0);
     let version = call.number("resourceVersion")?;
+    // What may be of any age comes from the watch cache, which knows no pages.
+    let limit = call.number("limit")?.filter(|limit| *limit > 0 && version != Some(0));
     let proceed = call.parameter("continue");
     let mut store = shared.store.lock().unwrap();
     // A page belongs to one list: everything but the place in it must be the same.

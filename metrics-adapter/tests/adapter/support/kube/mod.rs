@@ -7,6 +7,7 @@ mod body;
 mod call;
 pub(crate) mod client;
 mod clock;
+mod control;
 mod discovery;
 mod exposition;
 mod faults;

@@ -14,7 +14,7 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::base64;
 
-const DAY: Duration = Duration::from_secs(86400);
+const DAY: Duration = Duration::from_hours(24);
 
 /// The two authorities of a cluster.
 pub(crate) struct Pki {
@@ -148,13 +148,13 @@ impl Leaf {
 
     /// Was valid until an hour ago.
     pub(crate) fn expired(self) -> Self {
-        let not_after = SystemTime::now() - Duration::from_secs(3600);
+        let not_after = SystemTime::now() - Duration::from_hours(1);
         Self { not_before: not_after - DAY, not_after, ..self }
     }
 
     /// Will be valid in an hour.
     pub(crate) fn not_yet_valid(self) -> Self {
-        let not_before = SystemTime::now() + Duration::from_secs(3600);
+        let not_before = SystemTime::now() + Duration::from_hours(1);
         Self { not_before, not_after: not_before + DAY, ..self }
     }
 

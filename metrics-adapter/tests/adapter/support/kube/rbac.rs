@@ -89,9 +89,10 @@ impl Rbac {
                     who.to_owned()
                 };
                 let binding_name = binding["metadata"]["name"].as_str().unwrap_or_default();
-                let (bound, by) = match everywhere {
-                    true => (binding_name.to_owned(), "ClusterRoleBinding"),
-                    false => (format!("{binding_name}/{own}"), "RoleBinding"),
+                let (bound, by) = if everywhere {
+                    (binding_name.to_owned(), "ClusterRoleBinding")
+                } else {
+                    (format!("{binding_name}/{own}"), "RoleBinding")
                 };
                 format!("RBAC: allowed by {by} {bound:?} of {kind} {name:?} to {whose} {who:?}")
             })

@@ -33,8 +33,9 @@ impl Host for Shared {
         Arc::clone(&self.tls.lock().unwrap())
     }
 
-    async fn greet(&self, _local: IpAddr) {
+    async fn greet(&self, _local: IpAddr) -> bool {
         self.faults.pass().await;
+        true
     }
 
     fn met(&self, _local: IpAddr) {

@@ -1,4 +1,4 @@
-//! TokenReview and SubjectAccessReview.
+//! `TokenReview` and `SubjectAccessReview`.
 
 use serde_json::{Value, json};
 
@@ -38,6 +38,11 @@ pub(crate) fn review(
         }
         let mut object = parse(body, kind)?;
         check_kind(&object, kind, &format!("{group}/v1"))?;
+        if !object["spec"].is_object() && !object["spec"].is_null() {
+            return Err(Refusal::bad_request(format!(
+                "{kind} in version \"v1\" cannot be handled as a {kind}: json: cannot unmarshal into Go struct field {kind}.spec"
+            )));
+        }
         object["kind"] = json!(kind);
         object["apiVersion"] = json!(format!("{group}/v1"));
         object["metadata"] = json!({});

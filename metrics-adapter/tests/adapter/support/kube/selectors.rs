@@ -4,11 +4,14 @@ use serde_json::Value;
 
 use super::resources::Resource;
 
+/// A path, whether it must be equal, and to what.
+type FieldTerm = (String, bool, String);
+
 /// Everything an object must meet.
 #[derive(Clone, Default)]
 pub(crate) struct Selector {
     labels: Vec<(String, Condition)>,
-    fields: Vec<(String, bool, String)>,
+    fields: Vec<FieldTerm>,
 }
 
 #[derive(Clone)]
@@ -25,6 +28,11 @@ impl Selector {
         Ok(Self { labels: parse_labels(labels)?, fields: parse_fields(resource, fields)? })
     }
 
+    /// What can be understood of fields whose resource is not known; nothing, if it is no selector.
+    pub(crate) fn parse_fields_only(fields: &str) -> Self {
+        Self { labels: Vec::new(), fields: split_fields(fields).unwrap_or_default() }
+    }
+
     pub(crate) fn matches(&self, object: &Value) -> bool {
         let labels = &object["metadata"]["labels"];
         self.labels.iter().all(|(key, condition)| condition.holds(labels[key].as_str()))
@@ -33,8 +41,7 @@ impl Selector {
 
     /// The name that all objects must have: this is what a list or watch is authorized for.
     pub(crate) fn name(&self) -> Option<&str> {
-        let name =
-            |(path, equal, value): &&(String, bool, String)| path == "metadata.name" && *equal && !value.is_empty();
+        let name = |(path, equal, value): &&FieldTerm| path == "metadata.name" && *equal && !value.is_empty();
         self.fields.iter().find(name).map(|(_, _, value)| value.as_str())
     }
 
@@ -69,7 +76,22 @@ fn field(object: &Value, path: &str) -> String {
     }
 }
 
-fn parse_fields(resource: &Resource, text: &str) -> Result<Vec<(String, bool, String)>, String> {
+fn parse_fields(resource: &Resource, text: &str) -> Result<Vec<FieldTerm>, String> {
+    let terms = split_fields(text)?;
+    for (path, _, _) in &terms {
+        let known = path == "metadata.name" || (path == "metadata.namespace" && resource.namespaced);
+        if !known && !resource.fields.contains(&path.as_str()) {
+            return Err(if resource.group.is_empty() && resource.name != "configmaps" {
+                format!("field label not supported: {path}")
+            } else {
+                format!("{path:?} is not a known field selector: only \"metadata.name\", \"metadata.namespace\"")
+            });
+        }
+    }
+    Ok(terms)
+}
+
+fn split_fields(text: &str) -> Result<Vec<FieldTerm>, String> {
     let mut terms = Vec::new();
     for term in text.split(',').filter(|term| !term.is_empty()) {
         let (path, equal, value) = if let Some((path, value)) = term.split_once("!=") {
@@ -79,14 +101,6 @@ fn parse_fields(resource: &Resource, text: &str) -> Result<Vec<(String, bool, St
         } else {
             return Err(format!("invalid selector: '{text}'; can't understand '{term}'"));
         };
-        let known = path == "metadata.name" || (path == "metadata.namespace" && resource.namespaced);
-        if !known && !resource.fields.contains(&path) {
-            return Err(if resource.group.is_empty() && resource.name != "configmaps" {
-                format!("field label not supported: {path}")
-            } else {
-                format!("{path:?} is not a known field selector: only \"metadata.name\", \"metadata.namespace\"")
-            });
-        }
         terms.push((path.to_owned(), equal, value.to_owned()));
     }
     Ok(terms)

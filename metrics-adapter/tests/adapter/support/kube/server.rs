@@ -17,9 +17,8 @@ use super::pki::{Leaf, Pki};
 use super::rbac::{Rbac, User};
 use super::resources::{self, named};
 use super::reviews::AUDIENCE;
-use super::status::Refusal;
 use super::store::{Key, Store, uid};
-use super::tally::{Request, Tally};
+use super::tally::Tally;
 use super::watches::Ends;
 use super::{base64, lists, objects};
 
@@ -78,8 +77,8 @@ impl Shared {
 }
 
 pub(crate) struct FakeKube {
-    shared: Arc<Shared>,
-    listener: Listener<Shared>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) listener: Listener<Shared>,
     pki: Arc<Pki>,
 }
 
@@ -150,10 +149,11 @@ const PROTOCOLS: &[&[u8]] = &[b"h2", b"http/1.1"];
 impl FakeKube {
     /// Creates or replaces, as nobody in particular; returns what is kept.
     pub(crate) fn put(&self, resource: &str, object: Value) -> Value {
+        let text = |field: &str| object["metadata"][field].as_str().unwrap_or_default().to_owned();
+        let (namespace, name) = (text("namespace"), text("name"));
+        let namespace = if namespace.is_empty() { "default" } else { &namespace };
         self.put_all(resource, [object]);
-        let store = self.shared.store.lock().unwrap();
-        let newest = store.since(named(resource), store.version - 1);
-        serde_json::from_str(&lists::write(named(resource), newest[0].new.as_ref().unwrap(), Form::Whole)).unwrap()
+        self.get(resource, namespace, &name).expect("it was put")
     }
 
     /// The watches hear of all of them at once.
@@ -203,7 +203,7 @@ impl FakeKube {
         ensure_namespace(&mut self.shared.store.lock().unwrap(), name);
     }
 
-    /// Forgets all history: watches from before get 410, and lists in pieces, too.
+    /// Forgets all history: who begins a watch or goes on with a list from before gets 410. Open watches go on.
     pub(crate) fn compact(&self) {
         let mut store = self.shared.store.lock().unwrap();
         // Something else is written all the time: no version that anybody knows is the newest for long.
@@ -240,7 +240,7 @@ fn ensure_namespace(store: &mut Store, name: &str) {
 
 /// Who may do what.
 impl FakeKube {
-    /// A bearer token, for callers and for TokenReviews.
+    /// A bearer token, for callers and for `TokenReviews`.
     pub(crate) fn token(&self, token: &str, user: &str, groups: &[&str]) {
         self.token_for(token, user, groups, &[AUDIENCE]);
     }
@@ -271,15 +271,17 @@ impl FakeKube {
         self.shared.tokens.lock().unwrap().remove(token);
     }
 
-    /// Answers SubjectAccessReviews by their spec, beside what RBAC allows.
+    /// Answers `SubjectAccessReviews` by their spec, beside what RBAC allows.
     pub(crate) fn allow(&self, rule: impl Fn(&Value) -> bool + Send + Sync + 'static) {
         *self.shared.allow.lock().unwrap() = Some(Arc::new(rule));
     }
 
-    /// Adds roles and bindings: for SubjectAccessReviews, and for callers if they are bound to RBAC.
+    /// Adds roles and bindings: for `SubjectAccessReviews`, and for callers if they are bound to RBAC.
     pub(crate) fn grant(&self, manifests: &[Value]) {
         let mut rbac = self.shared.rbac.lock().unwrap();
-        manifests.iter().for_each(|manifest| rbac.add(manifest));
+        for manifest in manifests {
+            rbac.add(manifest);
+        }
     }
 
     /// From now on callers may do only what roles and bindings say: the built-in ones and these, no older ones.
@@ -287,83 +289,5 @@ impl FakeKube {
         *self.shared.rbac.lock().unwrap() = Rbac::new();
         self.grant(manifests);
         self.shared.enforced.store(true, Ordering::SeqCst);
-    }
-}
-
-/// What goes wrong.
-impl FakeKube {
-    /// Nobody listens any more, and all connections are gone.
-    pub(crate) fn away(&self) {
-        self.listener.away();
-    }
-
-    /// Listens again, on the same port.
-    pub(crate) fn back(&self) {
-        self.listener.back();
-    }
-
-    /// Each request takes as long, beside its own time.
-    pub(crate) fn slow(&self, delay: Duration) {
-        self.shared.faults.slow(delay);
-    }
-
-    /// Requests that are chosen are answered with this status.
-    pub(crate) fn failing(&self, status: u16, chosen: impl Fn(&Request) -> bool + Send + Sync + 'static) {
-        self.shared.faults.fail(Refusal::ordered(status), chosen);
-    }
-
-    /// 429, with Retry-After in seconds if it is said.
-    pub(crate) fn too_many(&self, retry_after: Option<u64>, chosen: impl Fn(&Request) -> bool + Send + Sync + 'static) {
-        self.shared.faults.fail(Refusal::too_many(retry_after), chosen);
-    }
-
-    /// Accepts, and never answers; open watches fall silent, too.
-    pub(crate) fn hang(&self) {
-        self.shared.faults.hang(true);
-    }
-
-    /// Ends `slow`, `failing`, `too_many` and `hang`: what hung is answered.
-    pub(crate) fn heal(&self) {
-        self.shared.faults.heal();
-    }
-
-    /// Ends all watches, as the server does when their time is over.
-    pub(crate) fn close_watches(&self) {
-        self.shared.ends.send_modify(|ends| ends.closed += 1);
-    }
-
-    /// Ends all watches within an event, and their connections.
-    pub(crate) fn cut_watches(&self) {
-        self.shared.ends.send_modify(|ends| ends.cut += 1);
-    }
-}
-
-/// What was asked.
-impl FakeKube {
-    pub(crate) fn tally(&self) -> Vec<Request> {
-        self.shared.tally.all()
-    }
-
-    pub(crate) fn count(&self, verb: &str, resource: &str) -> usize {
-        self.shared.tally.count(verb, resource)
-    }
-
-    pub(crate) fn reset_tally(&self) {
-        self.shared.tally.reset();
-    }
-
-    /// Watches of a resource that are open now.
-    pub(crate) fn watches(&self, resource: &str) -> usize {
-        self.shared.open_watches(named(resource).name).load(Ordering::SeqCst)
-    }
-
-    /// TLS handshakes so far.
-    pub(crate) fn handshakes(&self) -> usize {
-        self.shared.handshakes.load(Ordering::SeqCst)
-    }
-
-    /// Connections that are open now.
-    pub(crate) fn connections(&self) -> usize {
-        self.listener.open()
     }
 }

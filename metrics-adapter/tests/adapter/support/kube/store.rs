@@ -55,7 +55,7 @@ pub(crate) type Snapshot = Arc<Vec<(Key, Arc<Item>)>>;
 
 pub(crate) struct Store {
     pub(crate) version: u64,
-    /// Changes up to here are forgotten.
+    /// No watch may begin before.
     pub(crate) floor: u64,
     kept: HashMap<&'static str, Kept>,
     snapshots: BTreeMap<(u64, String), Snapshot>,
@@ -118,11 +118,10 @@ impl Store {
         Some(old)
     }
 
-    /// As if etcd had been compacted now.
+    /// As if etcd had been compacted now: nobody can begin before. Open watches go on, so the history itself stays.
     pub(crate) fn compact(&mut self) {
         self.floor = self.version;
         self.snapshots.clear();
-        self.kept.values_mut().for_each(|kept| kept.history.clear());
     }
 
     /// Other objects' writes move the version too: a bookmark can tell of it.

@@ -51,13 +51,23 @@ pub(crate) fn open(
     let bookmarks = call.flag("allowWatchBookmarks") == Some(true);
     // Now, and not in the task: an order given from here on must reach this watch.
     let ends = shared.ends.subscribe();
-    let (before, version) = (*ends.borrow(), asked.unwrap_or(0));
+    let before = *ends.borrow();
+    // A watch that has begun hears of everything, whatever is forgotten: only its beginning may be too old.
+    let (current, floor) = {
+        let store = shared.store.lock().unwrap();
+        (store.version, store.floor)
+    };
+    let version = asked.unwrap_or(current);
+    let old = (asked.is_some() && initial != Some(true) && version < floor).then(|| Refusal::too_old(version, floor));
     let mut watch =
         Watch { shared, connection, resource, namespace, selector, form, bookmarks, version, before, frames };
     let open = watch.shared.open_watches(resource.name);
     open.fetch_add(1, Ordering::SeqCst);
     tokio::spawn(async move {
-        watch.run(asked, initial, ends, timeout).await;
+        match old {
+            Some(refusal) => _ = watch.send_error(&refusal).await,
+            None => _ = watch.run(asked, initial, ends, timeout).await,
+        }
         open.fetch_sub(1, Ordering::SeqCst);
     });
     Ok(receiver)
@@ -68,6 +78,7 @@ pub(crate) fn open(
 pub(crate) struct Ends {
     pub(crate) closed: u64,
     pub(crate) cut: u64,
+    pub(crate) expired: u64,
 }
 
 impl Watch {
@@ -87,7 +98,7 @@ impl Watch {
                 self.send_all(asked).await?;
                 self.send_bookmark(true).await?;
             }
-            Some(false) if asked.is_none() => self.version = self.shared.store.lock().unwrap().version,
+            Some(false) => {}
             _ if asked.is_none() => self.send_all(None).await?,
             _ => {}
         }
@@ -102,8 +113,11 @@ impl Watch {
                 () = tokio::time::sleep_until(deadline) => return self.send_bookmark(false).await,
                 () = self.frames.closed() => return None,
                 _ = ends.changed() => {
-                    if ends.borrow_and_update().cut != before.cut {
+                    let now = *ends.borrow_and_update();
+                    if now.cut != before.cut {
                         self.cut().await;
+                    } else if now.expired != before.expired {
+                        self.send_error(&Refusal::too_old(self.version, self.version + 1)).await?;
                     }
                     return None;
                 }
@@ -117,7 +131,7 @@ impl Watch {
             (store.version, store.list(self.resource, &self.namespace))
         };
         if let Some(asked) = at_least.filter(|asked| *asked > version) {
-            self.send(&format!(r#"{{"type":"ERROR","object":{}}}"#, Refusal::too_new(asked, version).json())).await?;
+            self.send_error(&Refusal::too_new(asked, version)).await?;
             return None;
         }
         for (_, item) in items.iter().filter(|(_, item)| self.selector.matches(&item.value)) {
@@ -128,15 +142,10 @@ impl Watch {
     }
 
     async fn send_changes(&mut self) -> Option<()> {
-        let (floor, current, changes) = {
+        let (current, changes) = {
             let store = self.shared.store.lock().unwrap();
-            (store.floor, store.version, store.since(self.resource, self.version))
+            (store.version, store.since(self.resource, self.version))
         };
-        if self.version < floor {
-            self.send(&format!(r#"{{"type":"ERROR","object":{}}}"#, Refusal::too_old(self.version, floor).json()))
-                .await?;
-            return None;
-        }
         for change in &changes {
             if let Some((event, item)) = self.seen(change) {
                 self.send_event(event, &item).await?;
@@ -162,6 +171,10 @@ impl Watch {
 
     async fn send_event(&self, event: &str, item: &Item) -> Option<()> {
         self.send(&format!(r#"{{"type":"{event}","object":{}}}"#, lists::write(self.resource, item, self.form))).await
+    }
+
+    async fn send_error(&self, refusal: &Refusal) -> Option<()> {
+        self.send(&format!(r#"{{"type":"ERROR","object":{}}}"#, refusal.json())).await
     }
 
     async fn send_bookmark(&self, initial_end: bool) -> Option<()> {
@@ -197,6 +210,8 @@ impl Watch {
         // The half must be on the wire before the connection is taken away from under it.
         tokio::time::sleep(Duration::from_millis(50)).await;
         self.connection.kill.notify_one();
+        // The answer must not seem to be over before.
+        self.frames.closed().await;
     }
 }
 

@@ -68,7 +68,7 @@ impl Writing<'_> {
         if store.get(self.resource, &key.0, &key.1).is_some() {
             return Err(Refusal::already_exists(self.resource, &key.1));
         }
-        managed::note(None, &mut object, self.manager(), &self.resource.api_version(), "");
+        managed::note(None, &mut object, &self.manager(), &self.resource.api_version(), "");
         let item = self.keep(&mut store, key, object, None);
         Ok((201, lists::write(self.resource, &item, self.form)))
     }
@@ -195,7 +195,7 @@ impl Writing<'_> {
         validation::validate(self.resource, &object, Some(before))?;
         if object != *before {
             let (version, subresource) = (self.resource.api_version(), &self.call.asked.subresource);
-            managed::note(Some(before), &mut object, self.manager(), &version, subresource);
+            managed::note(Some(before), &mut object, &self.manager(), &version, subresource);
             let item = self.keep(store, key, object, Some(old));
             return Ok((200, lists::write(self.resource, &item, self.form)));
         }
@@ -244,8 +244,10 @@ impl Writing<'_> {
         self.call.parameter("dryRun") == "All"
     }
 
-    fn manager(&self) -> &str {
-        self.user_agent.split('/').next().filter(|name| !name.is_empty()).unwrap_or("unknown")
+    fn manager(&self) -> String {
+        let agent = self.user_agent.split('/').next().filter(|name| !name.is_empty()).unwrap_or("unknown");
+        let named = self.call.parameter("fieldManager");
+        if named.is_empty() { agent.to_owned() } else { named }
     }
 }
 

@@ -1,0 +1,4 @@
+//! The adapter in a cluster: what it learns from the Kubernetes API, and whom it answers.
+
+mod inventory;
+mod security;
