@@ -3,12 +3,14 @@
 
 mod buffers;
 mod fetch;
+mod kubelet;
 mod machine;
 mod read;
 mod schedule;
 mod trust;
 
 pub use fetch::{Fetcher, FetcherError, Page};
+pub use kubelet::{FINEST_RESOLUTION, KubeletSettings, Kubelets, SERVICE_ACCOUNT_CA};
 pub use machine::run as run_machine;
 pub use read::{Reading, Wanted};
 pub use schedule::{Scraper, describe_metrics};
