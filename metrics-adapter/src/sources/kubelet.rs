@@ -36,6 +36,9 @@ pub const FINEST_RESOLUTION: Duration = Duration::from_secs(5);
 const LONGEST: Duration = Duration::from_secs(10);
 /// Within this time everybody is read first: an adapter that was started just now is waited for.
 const OPENING: Duration = Duration::from_secs(5);
+/// What a kubelet has measured is the same for this long, so that whoever was just read for the first time is not
+/// read again any sooner.
+const NEWS: Duration = Duration::from_secs(10);
 /// How long a view rests before it is looked at: in a large cluster something changes all the time, and seldom nodes.
 const REST: Duration = Duration::from_secs(1);
 /// So many lines about failing kubelets are logged in [`LOGGED_WITHIN`]: what is wrong with all of them need not be
@@ -186,6 +189,7 @@ async fn read_for_ever(shared: Arc<Shared>, node: Arc<str>, place: Result<Uri, S
     let key = hash(&node);
     let opening = u64::try_from(OPENING.min(shared.resolution).as_nanos()).unwrap_or(u64::MAX);
     let mut next = shared.clock.moment().after(Duration::from_nanos(key % opening));
+    let mut soonest = NEWS.min(shared.resolution);
     let mut failing = false;
     loop {
         sleep_until(shared.clock.instant_of(next)).await;
@@ -203,7 +207,8 @@ async fn read_for_ever(shared: Arc<Shared>, node: Arc<str>, place: Result<Uri, S
         if shared.reports.send(Report::Kubelet(batch)).await.is_err() {
             return;
         }
-        next = first(key, shared.resolution, shared.clock.moment());
+        let now = shared.clock.moment();
+        next = first(key, shared.resolution, now).max(now.after(std::mem::take(&mut soonest)));
     }
 }
 
