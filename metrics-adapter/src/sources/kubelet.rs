@@ -22,7 +22,7 @@ use tracing::{info, warn};
 use super::buffers::Buffers;
 use super::schedule::{LARGE, first};
 use crate::clock::Clock;
-use crate::cluster::{Inventory, View};
+use crate::cluster::{Inventory, Node, View};
 use crate::model::{FailureReason, KubeletBatch, KubeletScrape, LEFT_OUT, Moment, ScrapeFailure, Selector};
 use crate::store::Report;
 
@@ -79,6 +79,15 @@ impl Default for KubeletSettings {
             node_selector: Selector::default(),
             token_file: None,
         }
+    }
+}
+
+impl KubeletSettings {
+    /// Whether a node's kubelet is read at all.
+    #[must_use]
+    pub fn reads(&self, node: &Node) -> bool {
+        let (label, value) = LEFT_OUT;
+        node.labels.get(label) != Some(value) && self.node_selector.matches(&node.labels)
     }
 }
 
@@ -159,10 +168,7 @@ async fn follow(
     readings: &mut HashMap<Arc<str>, Reading>,
     shared: &Arc<Shared>,
 ) {
-    let (name, value) = LEFT_OUT;
-    let nodes = view.nodes().iter();
-    let wanted =
-        nodes.filter(|node| node.labels.get(name) != Some(value) && settings.node_selector.matches(&node.labels));
+    let wanted = view.nodes().iter().filter(|node| settings.reads(node));
     let wanted: HashMap<&Arc<str>, _> = wanted.map(|node| (&node.name, place::of(node, settings))).collect();
     let is_other =
         |(name, (place, _)): (&Arc<str>, &Reading)| (wanted.get(name) != Some(place)).then(|| Arc::clone(name));

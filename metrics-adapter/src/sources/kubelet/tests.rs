@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 use super::*;
-use crate::cluster::{Builder, Node};
+use crate::cluster::Builder;
 use crate::model::Wall;
 use crate::reload::State;
 
