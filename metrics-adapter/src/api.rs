@@ -20,6 +20,7 @@ mod protobuf;
 mod resource;
 mod selection;
 mod table;
+mod usage;
 
 use std::sync::Arc;
 

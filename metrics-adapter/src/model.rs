@@ -1,5 +1,6 @@
 //! Values that several rooms share: parsed, pure, without a clock and without I/O.
 
+mod kubelet;
 mod labels;
 mod measure;
 pub mod quantity;
@@ -7,6 +8,7 @@ mod resource;
 mod selector;
 mod time;
 
+pub use kubelet::{ContainerName, KubeletBatch, KubeletScrape, LEFT_OUT, RawUsage};
 pub use labels::Labels;
 pub use measure::{Absence, Batch, FailureReason, Measurement, PodKey, RawSample, Scrape, ScrapeFailure, Usage};
 pub use resource::{GroupResource, ObjectReference, RESOURCES, Resource};

@@ -1,12 +1,16 @@
 //! Where values come from. Each source collects on a clock of its own and reports to the store; none of
 //! them is ever waited for by a request.
 
+mod buffers;
 mod fetch;
+mod kubelet;
 mod machine;
 mod read;
 mod schedule;
+mod trust;
 
 pub use fetch::{Fetcher, FetcherError, Page};
+pub use kubelet::{FINEST_RESOLUTION, KubeletSettings, Kubelets, SERVICE_ACCOUNT_CA};
 pub use machine::run as run_machine;
 pub use read::{Reading, Wanted};
 pub use schedule::{Scraper, describe_metrics};

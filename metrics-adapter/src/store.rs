@@ -7,6 +7,8 @@
 mod counter;
 mod gauge;
 mod interner;
+mod kubelet;
+mod node;
 mod record;
 mod usage;
 
@@ -20,14 +22,16 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::clock::Clock;
 use crate::config::{Config, Kind};
-use crate::model::{Batch, Now, PodKey, Usage};
+use crate::model::{Batch, KubeletBatch, Now, PodKey, Usage};
 use crate::reload;
 
+pub use node::{ContainerUsage, NodeRecord, PodUsage};
 pub use record::{MetricRecord, PodRecord, Selects, SeriesValue, TargetState};
 
 use counter::CounterHistory;
 use gauge::GaugeHistory;
 use interner::Interner;
+use kubelet::{Names, NodeHistory};
 use record::Records;
 use usage::UsageHistory;
 
@@ -40,6 +44,10 @@ pub enum Report {
     Forget(PodKey),
     /// What the machine uses.
     Machine(Arc<str>, Usage),
+    /// A node's kubelet was read, or could not be.
+    Kubelet(KubeletBatch),
+    /// A node is gone, or its kubelet is read no more.
+    ForgetNode(Arc<str>),
 }
 
 /// All that was measured up to one moment.
@@ -52,7 +60,7 @@ pub struct Snapshot {
     /// By pod.
     pub pods: Arc<HashMap<PodKey, Arc<PodRecord>>>,
     /// By name.
-    pub nodes: Arc<HashMap<Arc<str>, Usage>>,
+    pub nodes: Arc<HashMap<Arc<str>, Arc<NodeRecord>>>,
 }
 
 impl Snapshot {
@@ -60,6 +68,12 @@ impl Snapshot {
     #[must_use]
     pub fn record(&self, pod: PodKey) -> Option<&PodRecord> {
         self.pods.get(&pod).map(Arc::as_ref)
+    }
+
+    /// What a node's kubelet gave.
+    #[must_use]
+    pub fn node(&self, name: &str) -> Option<&NodeRecord> {
+        self.nodes.get(name).map(Arc::as_ref)
     }
 }
 
@@ -80,6 +94,8 @@ impl Reader {
 pub struct Writer {
     histories: HashMap<PodKey, History>,
     interner: Interner,
+    nodes: HashMap<Arc<str>, NodeHistory>,
+    names: Names,
     next: Snapshot,
     changed: bool,
     published: watch::Sender<Arc<Snapshot>>,
@@ -113,7 +129,15 @@ impl Writer {
     pub fn new(config: Arc<Config>) -> (Self, Reader) {
         let next = Snapshot { generation: 0, config, pods: Arc::default(), nodes: Arc::default() };
         let (published, reader) = watch::channel(Arc::new(next.clone()));
-        let writer = Self { histories: HashMap::new(), interner: Interner::default(), next, changed: false, published };
+        let writer = Self {
+            histories: HashMap::new(),
+            interner: Interner::default(),
+            nodes: HashMap::new(),
+            names: Names::default(),
+            next,
+            changed: false,
+            published,
+        };
         (writer, Reader(reader))
     }
 
@@ -126,7 +150,22 @@ impl Writer {
                 Arc::make_mut(&mut self.next.pods).remove(&pod);
             }
             Report::Machine(name, usage) => {
-                Arc::make_mut(&mut self.next.nodes).insert(name, usage);
+                let stale_after = self.next.config.scrape.stale_after;
+                let record = NodeRecord::of_machine(self.next.node(&name), usage, stale_after);
+                Arc::make_mut(&mut self.next.nodes).insert(name, Arc::new(record));
+            }
+            Report::Kubelet(batch) => {
+                let name = Arc::clone(&batch.node);
+                let history = self.nodes.entry(Arc::clone(&name)).or_default();
+                let record = history.absorb(batch, &mut self.names, now);
+                Arc::make_mut(&mut self.next.nodes).insert(name, record);
+            }
+            Report::ForgetNode(name) => {
+                self.nodes.remove(&name);
+                Arc::make_mut(&mut self.next.nodes).remove(&name);
+                if self.nodes.is_empty() {
+                    count_targets("kubelet", 0, 0);
+                }
             }
         }
         self.changed = true;
@@ -163,13 +202,21 @@ impl Writer {
         self.next.generation += 1;
         self.published.send_replace(Arc::new(self.next.clone()));
         self.interner.forget_unused();
+        self.names.forget_unused();
+        self.measure();
+    }
+
+    fn measure(&self) {
         let points: usize = self.histories.values().map(History::points).sum();
+        let of_nodes: usize = self.nodes.values().map(NodeHistory::points).sum();
         let down = self.next.pods.values().filter(|record| record.target.failure.is_some()).count();
-        let up = self.next.pods.len() - down;
-        gauge!("metrics_adapter_targets", "source" => "scrape", "state" => "up").set(count(up));
-        gauge!("metrics_adapter_targets", "source" => "scrape", "state" => "down").set(count(down));
+        count_targets("scrape", self.next.pods.len(), down);
+        if !self.nodes.is_empty() {
+            let nodes = self.nodes.keys().filter_map(|name| self.next.node(name));
+            count_targets("kubelet", self.nodes.len(), nodes.filter(|node| node.target.failure.is_some()).count());
+        }
         gauge!("metrics_adapter_pods_measured").set(count(self.next.pods.len()));
-        gauge!("metrics_adapter_points").set(count(points));
+        gauge!("metrics_adapter_points").set(count(points + of_nodes));
         gauge!("metrics_adapter_label_sets").set(count(self.interner.len()));
     }
 
@@ -256,6 +303,11 @@ impl History {
         };
         self.rules.iter().map(points).sum()
     }
+}
+
+fn count_targets(source: &'static str, all: usize, down: usize) {
+    gauge!("metrics_adapter_targets", "source" => source, "state" => "up").set(count(all - down));
+    gauge!("metrics_adapter_targets", "source" => source, "state" => "down").set(count(down));
 }
 
 fn count(things: usize) -> f64 {

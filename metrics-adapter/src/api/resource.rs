@@ -1,7 +1,6 @@
 //! metrics.k8s.io: what pods and nodes use, for `kubectl top` and for the HPA's cpu and memory.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
@@ -14,10 +13,11 @@ use super::json::{Json, go_duration};
 use super::negotiate::Format;
 use super::protobuf::Message;
 use super::selection::Query;
+use super::usage::{Measured, Missing, Uses};
 use super::{Api, Instant, table};
 use crate::cluster::{Node, Pod};
 use crate::model::quantity::{Bytes, Nano};
-use crate::model::{Absence, Labels, Usage, Wall};
+use crate::model::{Labels, Usage, Wall};
 
 pub(super) const API_VERSION: &str = "metrics.k8s.io/v1beta1";
 
@@ -30,50 +30,32 @@ pub(super) struct Item<'a> {
     /// When the answer was made, as metrics-server has it: these objects are not stored.
     pub(super) created: Wall,
     pub(super) time: Wall,
-    pub(super) window: Duration,
-    /// The container that uses it; none for a node.
-    pub(super) container: Option<&'a str>,
-    pub(super) usage: Usage,
+    pub(super) measured: Measured<'a>,
 }
 
 impl<'a> Item<'a> {
-    fn of_pod(pod: &'a Pod, instant: &Instant) -> Result<Self, Absence> {
-        let record = instant.snapshot.record(pod.key);
-        let usage = record.map_or(Err(Absence::NeverScraped), |record| record.usage);
-        let container = pod.container.as_deref();
-        usage.and_then(|usage| Self::new((&pod.namespace, &pod.name), &pod.labels, container, usage, instant))
+    fn of_pod(pod: &'a Pod, instant: &'a Instant) -> Result<Self, Missing<'a>> {
+        let measured = Measured::of_pod(pod, instant)?;
+        Ok(Self::new((&pod.namespace, &pod.name), &pod.labels, measured, instant))
     }
 
-    fn of_node(node: &'a Node, instant: &Instant) -> Result<Self, Absence> {
-        let usage = instant.snapshot.nodes.get(&node.name).copied().ok_or(Absence::ScrapedOnce)?;
-        Self::new(("", &node.name), &node.labels, None, usage, instant)
+    fn of_node(node: &'a Node, instant: &'a Instant) -> Result<Self, Missing<'a>> {
+        let measured = Measured::of_node(node, instant)?;
+        Ok(Self::new(("", &node.name), &node.labels, measured, instant))
     }
 
     fn new(
         (namespace, name): (&'a str, &'a str),
         labels: &'a Labels,
-        container: Option<&'a str>,
-        usage: Usage,
+        measured: Measured<'a>,
         instant: &Instant,
-    ) -> Result<Self, Absence> {
-        let Instant { now, snapshot, .. } = instant;
-        if now.moment.since(usage.at) > snapshot.config.scrape.stale_after {
-            return Err(Absence::Stale);
-        }
-        let (created, time, window) = (now.wall, now.wall_of(usage.at), usage.window);
-        Ok(Self { name, namespace, labels, created, time, window, container, usage })
-    }
-
-    /// Its resources, in the order of their names: `cpu`, `memory`, `swap`.
-    pub(super) fn quantities(&self) -> Vec<(&'static str, String)> {
-        let Usage { cpu_nanocores, memory_bytes, swap_bytes, .. } = self.usage;
-        let mut all = vec![("cpu", Nano(cpu_nanocores).to_string()), ("memory", Bytes(memory_bytes).to_string())];
-        all.extend(swap_bytes.map(|bytes| ("swap", Bytes(bytes).to_string())));
-        all
+    ) -> Self {
+        let (created, time) = (instant.now.wall, instant.now.wall_of(measured.at));
+        Self { name, namespace, labels, created, time, measured }
     }
 
     pub(super) fn kind(&self) -> &'static str {
-        if self.container.is_some() { "PodMetrics" } else { "NodeMetrics" }
+        if matches!(self.measured.uses, Uses::Node(_)) { "NodeMetrics" } else { "PodMetrics" }
     }
 
     pub(super) fn json_meta(&self, json: &mut Json) {
@@ -90,43 +72,55 @@ impl<'a> Item<'a> {
 
     fn json(&self, json: &mut Json) {
         self.json_meta(json);
-        json.raw(",\"timestamp\":\"").plain(self.time).raw("\",\"window\":\"").raw(&go_duration(self.window));
-        let usage = |json: &mut Json| {
-            json.raw("\"usage\":").list('{', '}', self.quantities().into_iter(), |json, (name, quantity)| {
+        let window = go_duration(self.measured.window);
+        json.raw(",\"timestamp\":\"").plain(self.time).raw("\",\"window\":\"").raw(&window).raw("\",");
+        let used = |json: &mut Json, usage: &Usage| {
+            json.raw("\"usage\":").list('{', '}', quantities(usage).into_iter(), |json, (name, quantity)| {
                 json.raw("\"").raw(name).raw("\":\"").raw(&quantity).raw("\"");
             });
         };
-        json.raw("\",");
-        match self.container {
-            None => usage(json),
-            Some(container) => {
-                json.raw("\"containers\":[{\"name\":").string(container).raw(",");
-                usage(json);
-                json.raw("}]");
-            }
+        if let Uses::Node(usage) = &self.measured.uses {
+            used(json, usage);
+            return;
         }
+        json.raw("\"containers\":").list('[', ']', self.measured.uses.containers(), |json, (name, usage)| {
+            json.raw("{\"name\":").string(name).raw(",");
+            used(json, &usage);
+            json.raw("}");
+        });
     }
 
     fn protobuf(&self, message: &mut Message) {
         message.object_meta(1, self.name, self.namespace, self.created, self.labels);
         message.time(2, self.time);
-        message.duration(3, self.window);
-        let usage = |message: &mut Message, field: u32| {
-            for (name, quantity) in self.quantities() {
+        message.duration(3, self.measured.window);
+        let used = |message: &mut Message, field: u32, usage: &Usage| {
+            for (name, quantity) in quantities(usage) {
                 message.nested(field, |entry| {
                     entry.string(1, name);
                     entry.quantity(2, quantity);
                 });
             }
         };
-        match self.container {
-            None => usage(message, 4),
-            Some(container) => message.nested(4, |message| {
-                message.string(1, container);
-                usage(message, 2);
-            }),
+        if let Uses::Node(usage) = &self.measured.uses {
+            used(message, 4, usage);
+            return;
+        }
+        for (name, usage) in self.measured.uses.containers() {
+            message.nested(4, |message| {
+                message.string(1, name);
+                used(message, 2, &usage);
+            });
         }
     }
+}
+
+/// Resources in the order of their names: `cpu`, `memory`, `swap`.
+pub(super) fn quantities(usage: &Usage) -> Vec<(&'static str, String)> {
+    let Usage { cpu_nanocores, memory_bytes, swap_bytes, .. } = *usage;
+    let mut all = vec![("cpu", Nano(cpu_nanocores).to_string()), ("memory", Bytes(memory_bytes).to_string())];
+    all.extend(swap_bytes.map(|bytes| ("swap", Bytes(bytes).to_string())));
+    all
 }
 
 /// One object, or a list.
@@ -144,7 +138,7 @@ impl Answer<'_> {
             Format::TableV1beta1 => table::render(self.items(), "v1beta1"),
         };
         let mut body = Body::new(bytes, format);
-        body.oldest = self.items().iter().map(|item| item.usage.at).min();
+        body.oldest = self.items().iter().map(|item| item.measured.at).min();
         body.respond(headers, uri, &instant.now)
     }
 
@@ -213,12 +207,13 @@ pub(super) async fn get_node(
     let format = Format::of_objects(&headers)?;
     let Path(name) = path.map_err(|error| Failure::bad_request(error.body_text()))?;
     let instant = api.now();
-    let node = instant.view.nodes().iter().find(|node| *node.name == *name);
-    let Some(node) = node else { return Err(Failure::no_such_object("node", &name, None)) };
-    let item = Item::of_node(node, &instant);
-    let item = item.map_err(|absence| {
-        Failure::no_such_object("node", &name, Some(&format!("it is there, {}", absence.explain())))
-    })?;
+    let nodes = instant.view.nodes();
+    let Ok(place) = nodes.binary_search_by(|node| (*node.name).cmp(&*name)) else {
+        return Err(Failure::no_such_object("node", &name, None));
+    };
+    let item = Item::of_node(&nodes[place], &instant);
+    let item =
+        item.map_err(|missing| Failure::no_such_object("node", &name, Some(&format!("it is there, {missing}"))))?;
     Ok(Answer::One(item).respond(format, &instant, &headers, &uri))
 }
 
@@ -266,9 +261,8 @@ pub(super) async fn get_pod(
         return Err(Failure::no_such_object("pods", &name, None));
     };
     let item = Item::of_pod(pod, &instant);
-    let item = item.map_err(|absence| {
-        Failure::no_such_object("pods", &name, Some(&format!("it is there, {}", absence.explain())))
-    })?;
+    let item =
+        item.map_err(|missing| Failure::no_such_object("pods", &name, Some(&format!("it is there, {missing}"))))?;
     Ok(Answer::One(item).respond(format, &instant, &headers, &uri))
 }
 
@@ -276,3 +270,6 @@ fn list_query(uri: &Uri, resource: &str) -> Result<Query, Failure> {
     let query = Query::parse(uri.query())?;
     if query.watch { Err(Failure::no_watch(resource)) } else { Ok(query) }
 }
+
+#[cfg(test)]
+mod tests;

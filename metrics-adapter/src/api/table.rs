@@ -1,13 +1,15 @@
 //! What `kubectl get podmetrics` prints: a `meta.k8s.io` Table, its columns those of metrics-server.
 
 use super::json::{Json, go_duration};
-use super::resource::Item;
+use super::resource::{Item, quantities};
 
 /// Resources that have a column, if any item has them.
 const RESOURCES: [&str; 3] = ["cpu", "memory", "swap"];
 
 pub(super) fn render(items: &[Item<'_>], version: &str) -> Vec<u8> {
-    let rows: Vec<_> = items.iter().map(|item| (item, item.quantities())).collect();
+    // A pod's row is of all its containers together.
+    let used = |item: &Item<'_>| item.measured.uses.total().map_or_else(Vec::new, |usage| quantities(&usage));
+    let rows: Vec<_> = items.iter().map(|item| (item, used(item))).collect();
     let swaps = rows.iter().any(|(_, quantities)| quantities.iter().any(|(name, _)| *name == "swap"));
     // Without any item it is not known what they would have had.
     let resources = if swaps { &RESOURCES[..] } else { &RESOURCES[..2] };
@@ -25,7 +27,7 @@ pub(super) fn render(items: &[Item<'_>], version: &str) -> Vec<u8> {
         for name in resources {
             json.raw(",").string(quantity(name));
         }
-        json.raw(",").string(&go_duration(item.window));
+        json.raw(",").string(&go_duration(item.measured.window));
         json.raw("],\"object\":{\"kind\":\"PartialObjectMetadata\",\"apiVersion\":\"meta.k8s.io/")
             .raw(version)
             .raw("\",");

@@ -5,16 +5,18 @@ use std::time::Duration;
 use bytes::{Buf as _, Bytes};
 use http_body_util::{BodyExt as _, Empty};
 use hyper::body::Incoming;
-use hyper::header::{ACCEPT, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, USER_AGENT};
+use hyper::header::{
+    ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION,
+    USER_AGENT,
+};
 use hyper::{Request, Response, StatusCode, Uri};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::trust;
 use crate::config::{ScrapeSettings, ScrapeTls};
 use crate::exposition::Dialect;
 use crate::model::{FailureReason, ScrapeFailure};
@@ -29,7 +31,7 @@ const READ_BUFFER: usize = 16 << 10;
 /// so any number of targets that hang keep nobody from being read.
 const SMALL: usize = 256 << 10;
 
-/// Reads targets over HTTP. A connection of TLS is kept for the next time; a plain one costs less to make anew, every
+/// Reads targets and kubelets over HTTP. A connection of TLS is kept for the next time; a plain one costs less to make anew, every
 /// five seconds, than to hold on to: with its buffers it would be the largest part of what the adapter remembers
 /// of a target.
 #[derive(Clone, Debug)]
@@ -37,8 +39,21 @@ pub struct Fetcher {
     client: Client<HttpsConnector<HttpConnector>, Empty<Bytes>>,
     /// For large bodies.
     places: Arc<Semaphore>,
-    body_limit: usize,
+    limits: Limits,
     verifies: bool,
+}
+
+/// What a fetcher spends on whom it reads.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// The largest body, in bytes.
+    pub(super) body: usize,
+    /// What sets that, for a person whose body is larger.
+    pub(super) body_setting: &'static str,
+    /// Large bodies that are read at once.
+    pub(super) concurrency: usize,
+    /// How long a connection is kept that nothing is asked over.
+    pub(super) idle: Duration,
 }
 
 /// A target's answer, whole.
@@ -61,7 +76,18 @@ pub enum FetcherError {
 impl Fetcher {
     /// A client as the settings want it.
     pub fn new(settings: &ScrapeSettings) -> Result<Self, FetcherError> {
-        let tls = tls(&settings.tls)?;
+        let limits = Limits {
+            body: settings.body_limit,
+            body_setting: "scrape.bodyLimit allows no more",
+            concurrency: settings.concurrency,
+            idle: settings.interval * 3,
+        };
+        let verifies = settings.tls.ca_file.is_some() || settings.tls.insecure_skip_verify;
+        Ok(Self { verifies, ..Self::with(tls(&settings.tls)?, limits) })
+    }
+
+    /// A client that believes whom `tls` does.
+    pub(super) fn with(tls: rustls::ClientConfig, limits: Limits) -> Self {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
@@ -69,13 +95,11 @@ impl Fetcher {
             HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(tcp);
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(settings.interval * 3)
+            .pool_idle_timeout(limits.idle)
             .pool_max_idle_per_host(1)
             .http1_read_buf_exact_size(READ_BUFFER)
             .build(connector);
-        let verifies = settings.tls.ca_file.is_some() || settings.tls.insecure_skip_verify;
-        let places = Arc::new(Semaphore::new(settings.concurrency));
-        Ok(Self { client, places, body_limit: settings.body_limit, verifies })
+        Self { client, places: Arc::new(Semaphore::new(limits.concurrency)), limits, verifies: true }
     }
 
     /// Reads a page into `body`. `answered` is called when the answer begins to arrive.
@@ -86,7 +110,21 @@ impl Fetcher {
                 "https:// needs scrape.tls in the configuration: caFile, or insecureSkipVerify",
             );
         }
+        self.fetch_as(None, uri, body, |_| answered()).await
+    }
+
+    /// The same as somebody: `authorization` is that header's value. `answered` is told the status.
+    pub(super) async fn fetch_as(
+        &self,
+        authorization: Option<&HeaderValue>,
+        uri: &Uri,
+        body: &mut Vec<u8>,
+        answered: impl FnOnce(StatusCode),
+    ) -> Result<Page, ScrapeFailure> {
         let mut request = Request::get(uri.clone());
+        if let Some(authorization) = authorization {
+            request = request.header(AUTHORIZATION, authorization);
+        }
         if uri.scheme_str() == Some("http") {
             request = request.header(CONNECTION, HeaderValue::from_static("close"));
         }
@@ -96,7 +134,7 @@ impl Fetcher {
             .body(Empty::new())
             .map_err(|error| failure(FailureReason::Connection, error.to_string()))?;
         let response = self.client.request(request).await.map_err(|error| broken(&error))?;
-        answered();
+        answered(response.status());
         let dialect = self.check(&response)?;
         let place = self.read(response.into_body(), body).await?;
         Ok(Page { dialect, _place: place })
@@ -116,7 +154,7 @@ impl Fetcher {
             status => return fail(FailureReason::Status, format!("answered {status}")),
         }
         let length = text(headers, &CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok());
-        if length.is_some_and(|length| length > self.body_limit as u64) {
+        if length.is_some_and(|length| length > self.limits.body as u64) {
             return Err(self.too_large());
         }
         // Small exporters name no type; what they send is read as the plain format, and says itself if it is not.
@@ -136,7 +174,7 @@ impl Fetcher {
         while let Some(frame) = incoming.frame().await {
             let frame = frame.map_err(|error| failure(FailureReason::Connection, causes(&error)))?;
             let Ok(mut data) = frame.into_data() else { continue };
-            if body.len() + data.len() > self.body_limit {
+            if body.len() + data.len() > self.limits.body {
                 return Err(self.too_large());
             }
             if place.is_none() && body.len() + data.len() > SMALL {
@@ -152,8 +190,8 @@ impl Fetcher {
     }
 
     fn too_large(&self) -> ScrapeFailure {
-        let limit = self.body_limit;
-        failure(FailureReason::TooLarge, format!("more than {limit} bytes; scrape.bodyLimit allows no more"))
+        let Limits { body, body_setting, .. } = self.limits;
+        failure(FailureReason::TooLarge, format!("more than {body} bytes; {body_setting}"))
     }
 }
 
@@ -170,7 +208,7 @@ fn fail<T>(reason: FailureReason, problem: impl Into<String>) -> Result<T, Scrap
     Err(failure(reason, problem))
 }
 
-fn text<'a>(headers: &'a HeaderMap, name: &hyper::header::HeaderName) -> Option<&'a str> {
+fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
 
@@ -196,73 +234,12 @@ fn causes(error: &(dyn std::error::Error + 'static)) -> String {
 }
 
 fn tls(settings: &ScrapeTls) -> Result<rustls::ClientConfig, FetcherError> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = rustls::ClientConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| FetcherError::Authorities(error.to_string()))?;
     if settings.insecure_skip_verify {
-        let anybody = Arc::new(Anybody(provider));
-        return Ok(builder.dangerous().with_custom_certificate_verifier(anybody).with_no_client_auth());
+        return trust::anybody().map_err(FetcherError::Authorities);
     }
-    let mut roots = rustls::RootCertStore::empty();
-    if let Some(path) = &settings.ca_file {
-        let problem = |problem: String| FetcherError::Authorities(format!("{}: {problem}", path.display()));
-        for certificate in CertificateDer::pem_file_iter(path).map_err(|error| problem(error.to_string()))? {
-            let certificate = certificate.map_err(|error| problem(error.to_string()))?;
-            roots.add(certificate).map_err(|error| problem(error.to_string()))?;
-        }
-        if roots.is_empty() {
-            return Err(problem("holds no certificate".to_owned()));
-        }
-    }
-    Ok(builder.with_root_certificates(roots).with_no_client_auth())
-}
-
-/// Believes any certificate, as `scrape.tls.insecureSkipVerify` asks.
-#[derive(Debug)]
-struct Anybody(Arc<rustls::crypto::CryptoProvider>);
-
-impl rustls::client::danger::ServerCertVerifier for Anybody {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &rustls::pki_types::ServerName<'_>,
-        _: &[u8],
-        _: rustls::pki_types::UnixTime,
-    ) -> Result<rustls::client::danger::ServerCertVerified, rustls::Error> {
-        Ok(rustls::client::danger::ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &rustls::DigitallySignedStruct,
-    ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls12_signature(
-            message,
-            certificate,
-            signature,
-            &self.0.signature_verification_algorithms,
-        )
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &rustls::DigitallySignedStruct,
-    ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls13_signature(
-            message,
-            certificate,
-            signature,
-            &self.0.signature_verification_algorithms,
-        )
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<rustls::SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
+    let Some(path) = &settings.ca_file else { return trust::nobody().map_err(FetcherError::Authorities) };
+    let authorities = std::fs::read(path).map_err(|error| error.to_string());
+    authorities
+        .and_then(|authorities| trust::authorities(&authorities))
+        .map_err(|problem| FetcherError::Authorities(format!("{}: {problem}", path.display())))
 }

@@ -1,5 +1,5 @@
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use metrics::{counter, describe_counter, describe_histogram, histogram};
@@ -8,6 +8,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{sleep_until, timeout_at};
 use tracing::{error, info, warn};
 
+use super::buffers::Buffers;
 use super::fetch::{self, Fetcher};
 use super::read::Wanted;
 use crate::clock::Clock;
@@ -17,12 +18,8 @@ use crate::model::{Batch, FailureReason, Moment, PodKey, Scrape, ScrapeFailure};
 use crate::reload;
 use crate::store::Report;
 
-/// A buffer that one large exposition has blown up is not kept.
-const LARGEST_KEPT: usize = 256 << 10;
-/// So many buffers are kept; there are as many as targets that are being read, or hang.
-const MOST_KEPT: usize = 64;
 /// An exposition of this size takes so long to read that other work should not wait for it.
-const LARGE: usize = 1 << 20;
+pub(super) const LARGE: usize = 1 << 20;
 
 /// Names the families of this room, and makes their series exist.
 pub fn describe_metrics() {
@@ -52,7 +49,7 @@ pub struct Scraper {
 struct Shared {
     config: Arc<Config>,
     fetcher: Fetcher,
-    buffers: Mutex<Vec<Vec<u8>>>,
+    buffers: Buffers,
     reports: mpsc::Sender<Report>,
     clock: Clock,
 }
@@ -94,7 +91,7 @@ impl Scraper {
             }
         };
         let (reports, clock) = (self.reports.clone(), self.clock);
-        Some(Arc::new(Shared { config, fetcher, buffers: Mutex::default(), reports, clock }))
+        Some(Arc::new(Shared { config, fetcher, buffers: Buffers::default(), reports, clock }))
     }
 }
 
@@ -127,9 +124,9 @@ async fn scrape_for_ever(shared: Arc<Shared>, pod: Arc<Pod>) {
     loop {
         sleep_until(shared.clock.instant_of(next)).await;
         let started = shared.clock.moment();
-        let mut buffer = shared.buffer();
+        let mut buffer = shared.buffers.take();
         let (at, outcome) = shared.scrape(uri, &mut buffer, started).await;
-        shared.give_back(buffer);
+        shared.buffers.give_back(buffer);
         let took = shared.clock.moment().since(started);
         tell(&pod, took, outcome.as_ref().err(), &mut failing);
         let batch = Batch { pod: pod.key, generation: shared.config.generation, at, took, outcome };
@@ -145,7 +142,7 @@ async fn scrape_for_ever(shared: Arc<Shared>, pod: Arc<Pod>) {
 }
 
 /// Targets are spread over the interval, each always at the same place in it.
-fn first(key: PodKey, interval: Duration, now: Moment) -> Moment {
+pub(super) fn first(key: PodKey, interval: Duration, now: Moment) -> Moment {
     let place = Duration::from_nanos(key % u64::try_from(interval.as_nanos()).unwrap_or(u64::MAX).max(1));
     let mut next = Moment::default().after(place);
     let behind = now.since(next).as_nanos().div_ceil(interval.as_nanos().max(1));
@@ -178,21 +175,6 @@ impl Shared {
             Err(_) => Err(fetch::timed_out(settings.timeout)),
         };
         (at.unwrap_or_else(|| self.clock.moment()), outcome)
-    }
-
-    fn buffer(&self) -> Vec<u8> {
-        self.buffers.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
-    }
-
-    fn give_back(&self, mut buffer: Vec<u8>) {
-        if buffer.capacity() > LARGEST_KEPT {
-            return;
-        }
-        buffer.clear();
-        let mut buffers = self.buffers.lock().unwrap_or_else(PoisonError::into_inner);
-        if buffers.len() < MOST_KEPT {
-            buffers.push(buffer);
-        }
     }
 }
 

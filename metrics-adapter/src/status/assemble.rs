@@ -201,7 +201,7 @@ impl Seen<'_> {
     }
 
     fn node(&self, name: &str) -> NodeReport {
-        let (cpu, memory, swap) = usage(self.snapshot.nodes.get(name).and_then(|usage| self.fresh(*usage)));
+        let (cpu, memory, swap) = usage(self.snapshot.node(name).and_then(|record| self.fresh(record.usage.ok()?)));
         NodeReport { name: name.to_owned(), cpu, memory, swap }
     }
 

@@ -65,7 +65,7 @@ impl UsageHistory {
 }
 
 /// The nearest whole number, if there is one.
-fn whole(value: f64) -> Option<u64> {
+pub(super) fn whole(value: f64) -> Option<u64> {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it was just compared")]
     let whole = (0.0..9e18).contains(&value).then(|| value.round() as u64);
     whole

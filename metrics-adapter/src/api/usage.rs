@@ -1,0 +1,176 @@
+//! What a pod or a node uses, joined from what exists and what was measured; and why nothing is known of it.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::Instant;
+use crate::cluster::{Node, Pod};
+use crate::model::{Absence, LEFT_OUT, Moment, Usage};
+use crate::store::{ContainerUsage, NodeRecord, PodUsage, TargetState};
+
+/// Who uses it.
+#[derive(Clone, Copy)]
+pub(super) enum Uses<'a> {
+    /// A node, as a whole.
+    Node(Usage),
+    /// A pod, as its one container's process says.
+    Process(&'a str, Usage),
+    /// A pod, as the kubelet says of each of its containers; of all of them it is known.
+    Containers(&'a [ContainerUsage]),
+}
+
+/// What is used, and when that was.
+pub(super) struct Measured<'a> {
+    pub(super) uses: Uses<'a>,
+    /// That of the oldest sample in it.
+    pub(super) at: Moment,
+    /// The oldest sample's.
+    pub(super) window: Duration,
+}
+
+/// Why it is not known what something uses.
+pub(super) enum Missing<'a> {
+    /// Its own target does not say, or not any more.
+    Process(Absence),
+    /// The pod runs nowhere yet.
+    NoNode,
+    /// The kubelet has not been read, or never with success.
+    Unread(&'a str, Option<&'a TargetState>),
+    /// A label of the node says that its kubelet is not to be read.
+    LeftOut(&'a str),
+    /// The kubelet says nothing of the node, or of the pod.
+    Unknown(&'a str, &'a NodeRecord),
+    /// The kubelet does not say enough of a container, or of the node.
+    Lacking(Option<&'a str>, Absence),
+    /// The last that the kubelet said is too old.
+    Stale(&'a str, &'a NodeRecord),
+}
+
+impl<'a> Measured<'a> {
+    pub(super) fn of_pod(pod: &'a Pod, instant: &'a Instant) -> Result<Self, Missing<'a>> {
+        match &pod.container {
+            Some(container) => Self::of_process(pod, container, instant),
+            None => Self::of_containers(pod, instant),
+        }
+    }
+
+    fn of_process(pod: &Pod, container: &'a str, instant: &Instant) -> Result<Self, Missing<'a>> {
+        let record = instant.snapshot.record(pod.key);
+        let usage = record.map_or(Err(Absence::NeverScraped), |record| record.usage).map_err(Missing::Process)?;
+        if instant.now.moment.since(usage.at) > instant.snapshot.config.scrape.stale_after {
+            return Err(Missing::Process(Absence::Stale));
+        }
+        Ok(Self { uses: Uses::Process(container, usage), at: usage.at, window: usage.window })
+    }
+
+    fn of_containers(pod: &'a Pod, instant: &'a Instant) -> Result<Self, Missing<'a>> {
+        let node = pod.node.as_deref().ok_or(Missing::NoNode)?;
+        let record = record(node, instant)?;
+        let Some(usage) = record.pod(&pod.namespace, &pod.name) else { return Err(Missing::Unknown(node, record)) };
+        if let Some((container, absence)) = usage.lacking() {
+            return Err(Missing::Lacking(Some(container), absence));
+        }
+        let PodUsage { containers, .. } = usage;
+        let Some(oldest) = usage.oldest() else { return Err(Missing::Unknown(node, record)) };
+        if instant.now.moment.since(oldest.at) > record.stale_after {
+            return Err(Missing::Stale(node, record));
+        }
+        Ok(Self { uses: Uses::Containers(containers), at: oldest.at, window: oldest.window })
+    }
+
+    pub(super) fn of_node(node: &'a Node, instant: &'a Instant) -> Result<Self, Missing<'a>> {
+        let name = &*node.name;
+        let (label, value) = LEFT_OUT;
+        if node.labels.get(label) == Some(value) {
+            return Err(Missing::LeftOut(name));
+        }
+        let record = record(name, instant)?;
+        let usage = record.usage.map_err(|absence| Missing::Lacking(None, absence))?;
+        if instant.now.moment.since(usage.at) > record.stale_after {
+            return Err(Missing::Stale(name, record));
+        }
+        Ok(Self { uses: Uses::Node(usage), at: usage.at, window: usage.window })
+    }
+}
+
+/// What a node's kubelet said, if it has said anything.
+fn record<'a>(node: &'a str, instant: &'a Instant) -> Result<&'a NodeRecord, Missing<'a>> {
+    match instant.snapshot.node(node) {
+        Some(record) if record.target.successes > 0 => Ok(record),
+        record => Err(Missing::Unread(node, record.map(|record| &record.target))),
+    }
+}
+
+impl<'a> Uses<'a> {
+    /// Each container and what it uses, sorted by name; of a node, none.
+    pub(super) fn containers(self) -> impl Iterator<Item = (&'a str, Usage)> {
+        let (one, all) = match self {
+            Self::Node(_) => (None, &[][..]),
+            Self::Process(name, usage) => (Some((name, usage)), &[][..]),
+            Self::Containers(containers) => (None, containers),
+        };
+        one.into_iter().chain(all.iter().filter_map(|own| Some((&*own.name, own.usage.ok()?))))
+    }
+
+    /// All of it together.
+    pub(super) fn total(self) -> Option<Usage> {
+        match self {
+            Self::Node(usage) => Some(usage),
+            pod => pod.containers().map(|(_, usage)| usage).reduce(|one, other| Usage {
+                cpu_nanocores: one.cpu_nanocores.saturating_add(other.cpu_nanocores),
+                memory_bytes: one.memory_bytes.saturating_add(other.memory_bytes),
+                swap_bytes: match (one.swap_bytes, other.swap_bytes) {
+                    (Some(one), Some(other)) => Some(one.saturating_add(other)),
+                    (one, other) => one.or(other),
+                },
+                ..one
+            }),
+        }
+    }
+}
+
+/// After "it is there, ".
+impl fmt::Display for Missing<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Process(absence) => f.write_str(absence.explain()),
+            Self::NoNode => f.write_str("but runs on no node yet"),
+            Self::Unread(node, None) => {
+                write!(f, "but the kubelet of node {node} is not read, or not yet")
+            }
+            Self::Unread(node, Some(target)) => {
+                write!(f, "but the kubelet of node {node} was never read successfully")?;
+                last_failure(f, target)
+            }
+            Self::LeftOut(node) => {
+                write!(f, "but node {node} is left out by its label {}={}", LEFT_OUT.0, LEFT_OUT.1)
+            }
+            Self::Unknown(node, record) => {
+                write!(f, "but the kubelet of node {node} does not know it, or not yet")?;
+                last_failure(f, &record.target)
+            }
+            Self::Lacking(container, absence) => {
+                f.write_str("but ")?;
+                if let Some(container) = container {
+                    write!(f, "its container {container} ")?;
+                }
+                f.write_str(match absence {
+                    Absence::ScrapedOnce => "was not measured twice yet",
+                    Absence::NotFinite => "uses more CPU than there can be",
+                    _ => "has no CPU time or no memory: it has not begun, or has ended",
+                })
+            }
+            Self::Stale(node, record) => {
+                write!(f, "but what the kubelet of node {node} said last is too old")?;
+                last_failure(f, &record.target)
+            }
+        }
+    }
+}
+
+fn last_failure(f: &mut fmt::Formatter<'_>, target: &TargetState) -> fmt::Result {
+    match &target.failure {
+        Some(failure) => write!(f, "; the last reading failed: {}: {}", failure.reason, failure.problem),
+        None => Ok(()),
+    }
+}
