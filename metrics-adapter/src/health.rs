@@ -30,6 +30,9 @@ struct Inner {
     draining: AtomicBool,
 }
 
+/// Whether a source collected from everybody twice, or tried to.
+pub type Collected = Box<dyn Fn() -> bool + Send>;
+
 /// What the adapter cannot answer without. Once it was there it is not looked at again: what is lost later must not
 /// take the adapter out of service, which goes on with what it has.
 pub struct Need {
@@ -99,13 +102,15 @@ impl Health {
     }
 
     /// Waits until every target was collected from twice, or was given time enough.
-    pub async fn wait_for_collections(self, inventory: Inventory, store: Reader, clock: Clock) {
+    pub async fn wait_for_collections(self, inventory: Inventory, store: Reader, others: Collected, clock: Clock) {
         while self.0.needs.iter().filter(|need| need.problem().is_some()).count() > 0 {
             tokio::time::sleep(LOOK).await;
         }
         // From here on it is known what is to be collected from.
         let began = clock.moment();
-        while clock.moment().since(began) < PATIENCE && !collected_twice(&inventory.current(), &store.current()) {
+        while clock.moment().since(began) < PATIENCE
+            && !(collected_twice(&inventory.current(), &store.current()) && others())
+        {
             tokio::time::sleep(LOOK).await;
         }
         self.0.collected.store(true, Ordering::Relaxed);
@@ -122,7 +127,11 @@ impl Health {
                 finding.check(need.name, problem.is_none(), &format!("waiting for {}", problem.unwrap_or_default()));
             }
             let collected = self.0.collected.load(Ordering::Relaxed);
-            finding.check("collection", collected, "waiting for every target to have been scraped twice, or 30 s");
+            finding.check(
+                "collection",
+                collected,
+                "waiting for every target to have been scraped twice, and every kubelet read twice, or 30 s",
+            );
             let draining = self.0.draining.load(Ordering::Relaxed);
             finding.check("shutdown", !draining, "the process was told to stop");
         }

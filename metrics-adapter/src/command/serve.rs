@@ -13,12 +13,12 @@ use crate::auth::{self, Gate};
 use crate::clock::Clock;
 use crate::cluster::{self, Inventory, Scope, Targets, View};
 use crate::config::Config;
-use crate::config::args::ServeArgs;
-use crate::health::{Health, Need};
+use crate::config::args::{KubeletArgs, ServeArgs};
+use crate::health::{Collected, Health, Need};
 use crate::kubernetes::{self, Connection, Place, Watches};
 use crate::reload::{self, Followed};
 use crate::server::{self, Certificates, Operators, Serving};
-use crate::sources::{self, Fetcher, Scraper};
+use crate::sources::{self, Fetcher, KubeletSettings, Kubelets, Scraper};
 use crate::status::{ClusterSight, Sight};
 use crate::store::{self, Writer};
 use crate::telemetry::{self, LogFormat, Registry};
@@ -27,6 +27,9 @@ use crate::telemetry::{self, LogFormat, Registry};
 const REPORTS: usize = 1024;
 /// Each target is a connection; the usual limit of 1,024 is for programs that use `select`.
 const DESCRIPTORS: u64 = 1 << 20;
+
+/// What kubelets are shown, in a pod.
+const SERVICE_ACCOUNT_TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
 
 /// Starts, serves and stops.
 pub(super) fn run(args: &ServeArgs) -> Result<(), CommandError> {
@@ -84,7 +87,7 @@ async fn serve(args: &ServeArgs) -> Result<(), CommandError> {
     let gate = origin.gate();
     let tls = certificates.map(|(_, own)| own.acceptor(gate.is_some())).transpose();
     let tls = tls.map_err(|error| given(error.to_string()))?;
-    let parts = Parts::start(args, clock, config, origin, followed);
+    let parts = Parts::start(args, clock, config, origin, followed)?;
     let operators = Operators { registry, sight: parts.sight.clone() };
     let scheme = if tls.is_some() { "https" } else { "http" };
     info!(api = %api_address, "metrics APIs: {scheme}://{api_address}/apis");
@@ -223,10 +226,11 @@ impl Parts {
         config: watch::Receiver<reload::State<Config>>,
         origin: Origin,
         certificates: Option<(PathBuf, watch::Receiver<reload::State<CertifiedKey>>)>,
-    ) -> Self {
+    ) -> Result<Self, CommandError> {
         let (writer, store) = Writer::new(Arc::clone(&config.borrow().value));
         let (reports, reported) = mpsc::channel(REPORTS);
         tokio::spawn(writer.run(reported, config.clone(), clock));
+        let mut read_twice: Collected = Box::new(|| true);
         let (inventory, targets, cluster, needs) = match origin {
             Origin::Targets(path, targets) => {
                 tokio::spawn(sources::run_machine(machine(args).into(), config.clone(), reports.clone(), clock));
@@ -234,19 +238,58 @@ impl Parts {
             }
             Origin::Cluster(cluster) => {
                 let needs = cluster.needs();
+                if args.cluster.resource_metrics {
+                    let settings = kubelet_settings(args);
+                    read_twice = all_read_twice(settings.clone(), cluster.inventory.clone(), store.clone());
+                    let kubelets = Kubelets::new(settings, cluster.inventory.clone(), reports.clone(), clock);
+                    tokio::spawn(kubelets.map_err(CommandError::Given)?.run());
+                }
                 (cluster.inventory.clone(), None, Some(cluster.sight()), needs)
             }
         };
         let scraper = Scraper { inventory: inventory.clone(), config: config.clone(), reports, clock };
         tokio::spawn(scraper.run());
         let health = Health::new(clock.now(), needs);
-        tokio::spawn(health.clone().wait_for_collections(inventory.clone(), store.clone(), clock));
+        tokio::spawn(health.clone().wait_for_collections(inventory.clone(), store.clone(), read_twice, clock));
         let resource_metrics = args.cluster.resource_metrics;
         let api = Api::new(inventory.clone(), store.clone(), clock, health.clone(), resource_metrics);
         let config_path = args.config.clone();
         let sight = Sight { inventory, store, health, clock, config, config_path, certificates, targets, cluster };
-        Self { api, sight }
+        Ok(Self { api, sight })
     }
+}
+
+fn kubelet_settings(args: &ServeArgs) -> KubeletSettings {
+    let KubeletArgs {
+        metric_resolution,
+        kubelet_insecure_tls,
+        kubelet_preferred_address_types,
+        kubelet_certificate_authority,
+        kubelet_token_file,
+        kubelet_port,
+        kubelet_use_node_status_port,
+        node_selector,
+    } = args.kubelet.clone();
+    let token = PathBuf::from(SERVICE_ACCOUNT_TOKEN);
+    KubeletSettings {
+        resolution: metric_resolution,
+        insecure_tls: kubelet_insecure_tls,
+        address_types: kubelet_preferred_address_types,
+        certificate_authority: kubelet_certificate_authority,
+        port: kubelet_port,
+        use_node_status_port: kubelet_use_node_status_port,
+        node_selector,
+        token_file: kubelet_token_file.or_else(|| token.exists().then_some(token)),
+    }
+}
+
+/// Whether every kubelet was read twice, or was tried to be.
+fn all_read_twice(settings: KubeletSettings, inventory: Inventory, store: store::Reader) -> Collected {
+    Box::new(move || {
+        let (view, snapshot) = (inventory.current(), store.current());
+        let mut nodes = view.nodes().iter().filter(|node| settings.reads(node));
+        nodes.all(|node| snapshot.node(&node.name).is_some_and(|record| record.target.attempts >= 2))
+    })
 }
 
 impl Cluster {

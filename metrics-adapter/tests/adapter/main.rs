@@ -10,6 +10,7 @@ mod commands;
 mod conduit;
 mod custom_metrics;
 mod faults;
+mod kube_recordings;
 mod kubectl;
 mod operators;
 mod rates;
