@@ -9,6 +9,7 @@ use kube::Api;
 use kube::api::{ListParams, WatchEvent, WatchParams};
 use metrics::{counter, describe_counter, describe_gauge, gauge};
 use serde::de::DeserializeOwned;
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 use tracing::{info, warn};
 
@@ -128,7 +129,32 @@ impl From<Gone> for Broken {
     }
 }
 
+/// What is known of one object that is watched by its name: nothing yet, that there is none, or what it is.
+pub type Seen<K> = Option<Option<K>>;
+
 impl<K: Object + DeserializeOwned> Watch<K> {
+    /// Watches one object, which the fields select, for as long as somebody wants to know.
+    #[must_use]
+    pub fn one(self) -> watch::Receiver<Seen<K>> {
+        let (sees, seen) = watch::channel(None);
+        let mut exists = false;
+        tokio::spawn(self.run(async move |event| {
+            match event {
+                Event::Begin => exists = false,
+                Event::Exists(object) => {
+                    exists = true;
+                    sees.send_replace(Some(Some(object)));
+                }
+                Event::Complete if exists => {}
+                Event::Complete | Event::Gone(_) => {
+                    sees.send_replace(Some(None));
+                }
+            }
+            if sees.is_closed() { Err(Gone) } else { Ok(()) }
+        }));
+        seen
+    }
+
     /// Watches for ever, or until nobody wants to know.
     pub async fn run(self, mut tell: impl AsyncFnMut(Event<K>) -> Result<(), Gone>) {
         self.watches.change(&self.name, |_| {});

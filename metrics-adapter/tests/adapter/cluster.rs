@@ -1,4 +1,5 @@
 //! The adapter in a cluster: what it learns from the Kubernetes API, and whom it answers.
 
+mod certificates;
 mod inventory;
 mod security;
