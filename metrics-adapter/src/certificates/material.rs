@@ -25,7 +25,7 @@ const AUTHORITY_KEY: &str = "ca.key";
 const CERTIFICATE: &str = "tls.crt";
 const KEY: &str = "tls.key";
 /// Clocks differ; what is made now must be valid for whoever is behind.
-const BACKDATED: Duration = Duration::from_mins(60);
+const BACKDATED: Duration = Duration::from_hours(1);
 /// An authority's name, before the second that it was made in.
 const NAME: &str = "metrics-adapter-ca@";
 const MOST_AUTHORITIES: usize = 4;
@@ -109,7 +109,7 @@ impl Material {
         }
         let lasts = self.not_after - self.not_before;
         let due = now >= self.not_before + lasts * 2 / 3 || now < self.not_before;
-        let known = now >= newest.made + seconds(lifetimes.spread()) || now >= self.not_after;
+        let known = now > newest.made + seconds(lifetimes.spread()) || now >= self.not_after;
         if due && known { Action::Certificate } else { Action::Keep }
     }
 
@@ -321,7 +321,7 @@ mod tests {
     }
 
     fn lifetimes() -> Lifetimes {
-        Lifetimes { certificate: Duration::from_secs(90 * 86_400) }
+        Lifetimes { certificate: Duration::from_hours(90 * 24) }
     }
 
     /// Whether a client that knows a bundle believes what is served, as the aggregator does.
@@ -372,7 +372,7 @@ mod tests {
 
     #[test]
     fn a_bundle_that_was_in_force_a_moment_ago_still_verifies_whatever_is_served() {
-        let lifetimes = Lifetimes { certificate: Duration::from_secs(3000) };
+        let lifetimes = Lifetimes { certificate: Duration::from_mins(50) };
         let spread = seconds(lifetimes.spread());
         let mut material = Material::new(&names(), lifetimes, NOW).unwrap();
         let mut bundles: VecDeque<(i64, String)> = VecDeque::from([(NOW, material.bundle())]);

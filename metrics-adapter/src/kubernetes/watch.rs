@@ -240,7 +240,7 @@ impl<K: Object + DeserializeOwned> Watch<K> {
             if !initial {
                 backoff.succeeded();
             }
-            counter!("metrics_adapter_watch_events_total", "resource" => self.resource()).increment(1);
+            counter!("metrics_adapter_watch_events_total", "resource" => Self::resource()).increment(1);
             let told = match event {
                 WatchEvent::Added(object) | WatchEvent::Modified(object) => {
                     if !initial {
@@ -261,7 +261,7 @@ impl<K: Object + DeserializeOwned> Watch<K> {
                     }
                     if initial && complete {
                         initial = false;
-                        counter!("metrics_adapter_lists_total", "resource" => self.resource(), "how" => "stream")
+                        counter!("metrics_adapter_lists_total", "resource" => Self::resource(), "how" => "stream")
                             .increment(1);
                         self.completed(backoff);
                         tell(Event::Complete).await
@@ -294,7 +294,7 @@ impl<K: Object + DeserializeOwned> Watch<K> {
             ..ListParams::default()
         };
         tell(Event::Begin).await?;
-        counter!("metrics_adapter_lists_total", "resource" => self.resource(), "how" => "list").increment(1);
+        counter!("metrics_adapter_lists_total", "resource" => Self::resource(), "how" => "list").increment(1);
         loop {
             let page = match timeout(ANSWER, self.api.list(&params)).await {
                 Ok(Ok(page)) => page,
@@ -332,7 +332,7 @@ impl<K: Object + DeserializeOwned> Watch<K> {
 
     fn broke(&self, problem: &str) {
         self.up(false);
-        counter!("metrics_adapter_watch_restarts_total", "resource" => self.resource()).increment(1);
+        counter!("metrics_adapter_watch_restarts_total", "resource" => Self::resource()).increment(1);
         self.watches.change(&self.name, |state| {
             state.restarts += 1;
             if state.problem.replace(problem.to_owned()).is_none() {
@@ -345,7 +345,7 @@ impl<K: Object + DeserializeOwned> Watch<K> {
         gauge!("metrics_adapter_watch_up", "resource" => self.name.clone()).set(f64::from(u8::from(up)));
     }
 
-    fn resource(&self) -> String {
+    fn resource() -> String {
         K::plural(&()).into_owned()
     }
 }

@@ -6,6 +6,9 @@ use crate::support::{Adapter, FAST, eventually};
 
 const NODES: &str = "/apis/metrics.k8s.io/v1beta1/nodes";
 
+/// What is other than it should be, the certificate and the headers that are shown, and the answer's status.
+type Case<'a> = (&'a str, Option<Pair>, &'a [(&'a str, &'a str)], u16);
+
 struct Door {
     stage: Stage,
     adapter: Adapter,
@@ -50,7 +53,7 @@ fn the_front_proxy_is_believed_and_nobody_else_who_says_what_it_says() {
     let stranger = Authority::new("front-proxy-ca");
     let cluster = &door.stage.kube.pki().cluster;
     let twice = &[&[("X-Remote-User", "system:admin")], AS_HPA].concat()[..];
-    let table: Vec<(&str, Option<Pair>, &[(&str, &str)], u16)> = vec![
+    let table: Vec<Case> = vec![
         ("as it should be", Some(door.issue(&front())), AS_HPA, 200),
         ("no certificate", None, AS_HPA, 403),
         ("of another authority of the same name", Some(stranger.issue(&front())), AS_HPA, 401),
