@@ -59,6 +59,7 @@ impl Page {
     pub(super) fn cluster(&mut self, cluster: &ClusterReport) {
         self.raw("<h2>API server <small>").text(&cluster.api_server).raw("</small></h2>");
         self.api_services(cluster);
+        self.raw("<h2>Watches <small>what the API server is asked to tell</small></h2>");
         self.raw("<table><thead><tr><th scope=\"col\">Watched</th><th scope=\"col\">State</th>");
         self.raw("<th scope=\"col\" class=\"number\">Broke</th></tr></thead><tbody>");
         for watch in &cluster.watches {
