@@ -13,7 +13,7 @@ use kube::api::{Patch, PatchParams};
 use metrics::{counter, describe_counter, describe_gauge, gauge};
 use serde_json::json;
 use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{error, info, warn};
 
 use crate::certificates::Certificates;
@@ -55,6 +55,9 @@ pub type Registrations = watch::Receiver<BTreeMap<&'static str, Registered>>;
 const CUSTOM: [&str; 3] =
     ["v1beta1.custom.metrics.k8s.io", "v1beta2.custom.metrics.k8s.io", "v1beta1.external.metrics.k8s.io"];
 const RESOURCE: &str = "v1beta1.metrics.k8s.io";
+
+/// An `APIService` that stays as it was left for so long is fought over by nobody.
+const CALM: Duration = Duration::from_mins(1);
 
 /// Names the families of this room.
 pub fn describe_metrics() {
@@ -98,7 +101,7 @@ impl Keeper {
             Certificates::Made(made) => Some(made.clone()),
             Certificates::Given(_) => None,
         };
-        let mut backoff = Backoff::default();
+        let (mut backoff, mut fight, mut resting) = (Backoff::default(), Backoff::default(), None::<Instant>);
         let mut before: Option<Owner> = None;
         loop {
             let bundle = made.as_mut().and_then(|made| made.borrow_and_update().bundle.clone());
@@ -110,8 +113,15 @@ impl Keeper {
                 let mut problem = None;
                 if let Some(patch) = self.own.own.patch(object.as_ref(), &owner, bundle.as_deref(), self.own.take_over)
                 {
+                    // Whoever else keeps it as they want it must not be fought at full speed.
+                    if let Some(rest) = resting.filter(|rest| *rest > Instant::now()) {
+                        sleep_until(rest).await;
+                        continue;
+                    }
+                    let gap = fight.failed();
+                    resting = Some(Instant::now() + gap);
                     match self.apply(&patch).await {
-                        Ok(()) => pause = Duration::from_secs(5),
+                        Ok(()) => pause = gap.max(Duration::from_secs(5)),
                         Err(text) => {
                             error!(apiservice = self.name, "{text}");
                             pause = backoff.failed();
@@ -120,6 +130,9 @@ impl Keeper {
                     }
                 } else {
                     backoff.succeeded();
+                    if resting.is_none_or(|rest| rest + CALM < Instant::now()) {
+                        fight.succeeded();
+                    }
                 }
                 let available = object.as_ref().and_then(owner::available);
                 let registered = Registered { owner: owner.clone(), available, problem };
