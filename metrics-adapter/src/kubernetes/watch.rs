@@ -19,8 +19,10 @@ use super::objects::Object;
 
 /// The API server ends a watch after this long; the exact time differs, so that not all watches begin anew at once.
 const WATCH_SECONDS: std::ops::Range<u32> = 240..290;
-/// A connection that died without a word is noticed this long after the watch should have ended.
+/// A watch that the API server does not end is ended this long after it should have.
 const GRACE: Duration = Duration::from_secs(10);
+/// Bookmarks come every minute. A connection on which nothing comes for this long has died without a word.
+const QUIET: Duration = Duration::from_secs(150);
 /// An answer that does not begin by then never will.
 const ANSWER: Duration = Duration::from_secs(30);
 /// A server that knows nothing of streaming lists never says that the list is complete. One that says nothing at all
@@ -228,14 +230,15 @@ impl<K: Object + DeserializeOwned> Watch<K> {
         }
         let end = began + Duration::from_secs(seconds.into()) + GRACE;
         loop {
-            let patience = if initial { SILENCE } else { end.saturating_duration_since(Instant::now()) };
+            let left = end.saturating_duration_since(Instant::now());
+            let patience = if initial { SILENCE } else { left.min(QUIET) };
             let event = match timeout(patience, stream.next()).await {
                 Ok(Some(Ok(event))) => event,
                 Ok(Some(Err(error))) => return broke(&error, initial),
                 Ok(None) if initial => return Broken::Restart(Some("it ended before it was complete".to_owned())),
                 Ok(None) => return Broken::Resume(None),
                 Err(_) if initial => return Broken::List(format!("nothing within {SILENCE:?}")),
-                Err(_) => return Broken::Resume(Some("the connection is dead".to_owned())),
+                Err(_) => return Broken::Resume(Some(format!("nothing came within {patience:?}"))),
             };
             if !initial {
                 backoff.succeeded();
