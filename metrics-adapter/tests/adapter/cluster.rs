@@ -2,3 +2,4 @@
 
 mod inventory;
 mod security;
+mod watching;
