@@ -1,6 +1,7 @@
 //! The adapter in a cluster: what it learns from the Kubernetes API, and whom it answers.
 
 mod inventory;
+mod kubelets;
 mod roles;
 mod security;
 mod watching;

@@ -182,11 +182,18 @@ fn breaks_nothing(place: &Place, _: &Taken) {
 fn breaks(taken: &Taken) -> Option<Breaks> {
     let Taken { from, resource, .. } = taken;
     let [kind, namespace, name] = from.each_ref().map(String::as_str);
+    let nobody_here_needs_it = matches!(
+        (kind, namespace, name, &**resource),
+        ("Role" | "RoleBinding", "monitoring", "metrics-adapter", "secrets" | "")
+            | (_, "", "metrics-adapter-apiservices", _)
+            | (_, "", _, "apiservices")
+            // For people.
+            | ("ClusterRole", "", "metrics-adapter-resource-metrics-reader", _)
+    );
+    if nobody_here_needs_it {
+        return None;
+    }
     Some(match (kind, namespace, name, &**resource) {
-        ("Role" | "RoleBinding", "monitoring", "metrics-adapter", "secrets" | "") => return None,
-        (_, "", "metrics-adapter-apiservices", _) | (_, "", _, "apiservices") => return None,
-        // For people.
-        ("ClusterRole", "", "metrics-adapter-resource-metrics-reader", _) => return None,
         (_, "" | "real-world", "metrics-adapter", "horizontalpodautoscalers") => is_said,
         (_, "" | "real-world", "metrics-adapter", "") => keeps_everything_from_being_known,
         (_, "" | "real-world", "metrics-adapter", _) => keeps_it_from_being_ready,

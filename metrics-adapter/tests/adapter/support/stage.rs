@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
 
+use rustls::pki_types::CertificateDer;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -95,7 +96,8 @@ impl Stage {
         let mut command = adapter(&["--port", "0", "--ops-port", "0", "--bind-address", "127.0.0.1"]);
         command.args(["--log-format", "json", "--namespace", "monitoring", "--kubeconfig"]);
         command.arg(self.file("kubeconfig")).args(arguments);
-        if !arguments.iter().any(|own| own.starts_with("--kubelet-certificate-authority")) {
+        let said = ["--kubelet-certificate-authority", "--kubelet-insecure-tls"];
+        if !arguments.iter().any(|own| said.iter().any(|flag| own.starts_with(flag))) {
             command.arg("--kubelet-certificate-authority").arg(self.file("ca.crt"));
         }
         command.arg("--kubelet-token-file").arg(self.file("token"));
@@ -105,6 +107,11 @@ impl Stage {
             command.arg("--config").arg(file);
         }
         Adapter::run(command, folder)
+    }
+
+    /// What vouches for who listens.
+    pub(crate) fn authority(&self) -> &CertificateDer<'static> {
+        &self.serving.cert_der
     }
 
     /// Whoever shows this certificate, or none.
