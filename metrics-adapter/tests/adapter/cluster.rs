@@ -2,6 +2,7 @@
 
 mod inventory;
 mod kubelets;
+mod reviews;
 mod roles;
 mod security;
 mod watching;
