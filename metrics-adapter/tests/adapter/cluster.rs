@@ -4,5 +4,6 @@ mod inventory;
 mod kubelets;
 mod reviews;
 mod roles;
+mod rollout;
 mod security;
 mod watching;
