@@ -10,9 +10,9 @@ pub use backoff::Backoff;
 pub use connection::{Connection, ConnectionError, Place};
 pub use objects::{
     ApiService, ConfigMap, Deployment, Endpoint, EndpointSlice, HorizontalPodAutoscaler, Node, Object, Pod, ReplicaSet,
-    Secret, Service, StatefulSet, hpa, pod,
+    Secret, Service, ServiceReference, StatefulSet, hpa, pod,
 };
-pub use watch::{Event, Gone, Watch, WatchState, Watches, describe_metrics};
+pub use watch::{Event, Gone, Seen, Watch, WatchState, Watches, describe_metrics};
 
 /// Why the API server refused, or did not answer, in one line that says what to do where that is known.
 #[must_use]

@@ -27,7 +27,7 @@ use tracing::{debug, warn};
 use crate::auth::Peer;
 
 pub use ops::{Operators, router as ops_router};
-pub use tls::{Certificates, TlsError};
+pub use tls::acceptor;
 
 /// The time that a client has for the handshake.
 const HANDSHAKE: Duration = Duration::from_secs(5);
@@ -55,7 +55,6 @@ pub struct Serving {
 
 /// Names the families of this room, and makes their series exist.
 pub fn describe_metrics() {
-    tls::describe_metrics();
     describe_gauge!("metrics_adapter_connections", "Connections to the APIs' listener that are open.");
     describe_counter!("metrics_adapter_connection_errors_total", "Connections that were given up, by what failed.");
     gauge!("metrics_adapter_connections").set(0.0);

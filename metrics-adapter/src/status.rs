@@ -9,7 +9,10 @@ mod report;
 
 pub use assemble::{Sight, in_words};
 pub use autoscalers::exposition as autoscaler_exposition;
-pub use cluster::{AimReport, AutoscalerReport, ClusterReport, ClusterSight, ConditionReport, WatchReport};
+pub use cluster::{
+    AimReport, ApiServiceReport, AutoscalerReport, CertificateReport, ClusterReport, ClusterSight, ConditionReport,
+    WatchReport,
+};
 pub use page::{Filter, render};
 pub use report::{
     AbsentReport, ErrorReport, FileReport, MetricReport, NodeReport, Report, ScrapeReport, TargetReport, ValueReport,

@@ -7,15 +7,16 @@ mod rooms;
 use std::path::Path;
 
 /// From the top down; rooms of one line do not know each other.
-const FLOORS: [&[&str]; 9] = [
+const FLOORS: [&[&str]; 10] = [
     &["command"],
     &["server"],
     &["api", "status"],
-    &["health", "sources"],
+    &["registration"],
+    &["health", "sources", "auth", "certificates"],
     &["store"],
     &["cluster"],
     &["reload", "config", "telemetry"],
-    &["exposition", "yaml", "clock"],
+    &["exposition", "yaml", "clock", "kubernetes"],
     &["model"],
 ];
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::fleet::Fleet;
+use crate::guarded::Cluster;
 use crate::process::{self, Memory};
 
 /// The real adapter on the first pods of a fleet. Killed when dropped.
@@ -15,6 +16,8 @@ pub(crate) struct Adapter {
     /// `127.0.0.1:port` of the operators' pages.
     pub(crate) ops: String,
     agent: ureq::Agent,
+    /// The front proxy's certificate and key, which the load must show.
+    pub(crate) proxy: Option<(String, String)>,
     _folder: tempfile::TempDir,
 }
 
@@ -37,6 +40,21 @@ impl Adapter {
         if let Some(config) = config {
             command.arg("--config").arg(write("config.yaml", config));
         }
+        Self::run(command, None, folder)
+    }
+
+    /// In a cluster, whose pods it scrapes.
+    pub(crate) fn guarded(cluster: &Cluster) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_metrics-adapter"));
+        command.env_clear().args(["--port", "0", "--ops-port", "0", "--log-format", "json"]);
+        command.args(["--bind-address", "127.0.0.1", "--namespace", "monitoring", "--resource-metrics", "false"]);
+        command.args(["--kubeconfig", &cluster.file("kubeconfig"), "--tls-cert-file", &cluster.file("tls.crt")]);
+        command.args(["--tls-private-key-file", &cluster.file("tls.key")]);
+        let proxy = Some((cluster.file("proxy.crt"), cluster.file("proxy.key")));
+        Self::run(command, proxy, tempfile::tempdir().unwrap())
+    }
+
+    fn run(mut command: Command, proxy: Option<(String, String)>, folder: tempfile::TempDir) -> Self {
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut address = |field: &str| loop {
@@ -48,7 +66,7 @@ impl Adapter {
         let (api, ops) = (address("api"), address("ops"));
         // Whoever writes a log must be read.
         std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
-        let adapter = Self { child, api, ops, agent: ureq::Agent::new_with_defaults(), _folder: folder };
+        let adapter = Self { child, api, ops, agent: ureq::Agent::new_with_defaults(), proxy, _folder: folder };
         while adapter.agent.get(format!("http://{}/readyz", adapter.ops)).call().is_err() {
             std::thread::sleep(Duration::from_millis(100));
         }

@@ -64,13 +64,18 @@ impl Fleet {
     pub(crate) fn targets_file(pods: usize) -> String {
         let mut text = "pods:\n".to_owned();
         for pod in 0..pods {
-            let (url, shard) = (address(pod), pod % 50);
+            let (name, url, shard) = Self::pod(pod);
             text.push_str(&format!(
-                "- {{name: web-6d4cf56db6-{pod:05}, namespace: bench, url: 'http://{url}/metrics', \
-                 labels: {{app: web, shard: s{shard:02}}}, owner: Deployment/web, services: [web]}}\n"
+                "- {{name: {name}, namespace: bench, url: 'http://{url}/metrics', \
+                 labels: {{app: web, shard: {shard}}}, owner: Deployment/web, services: [web]}}\n"
             ));
         }
         text
+    }
+
+    /// A pod's name, the address of its target, and the shard in its labels.
+    pub(crate) fn pod(pod: usize) -> (String, SocketAddr, String) {
+        (format!("web-6d4cf56db6-{pod:05}"), address(pod), format!("s{:02}", pod % 50))
     }
 }
 

@@ -32,7 +32,12 @@ pub(crate) fn ask(adapter: &Adapter, path: &str, accept: &str, encoding: &str, s
     command.args(["-c", "TIMEFORMAT='%U %S'; time \"$@\"", "bash"]).arg(oha);
     command.args(["--no-tui", "--output-format", "json", "-w", "--insecure", "--ipv4", "--rand-regex-url"]);
     command.args(["-c", &crate::CLIENTS.to_string(), "-z", &format!("{seconds}s")]);
-    command.args(["-H", &format!("accept: {accept}"), "-H", &format!("accept-encoding: {encoding}"), &url]);
+    command.args(["-H", &format!("accept: {accept}"), "-H", &format!("accept-encoding: {encoding}")]);
+    if let Some((certificate, key)) = &adapter.proxy {
+        command.args(["--cert", certificate, "--key", key, "-H", &format!("x-remote-user: {}", crate::guarded::USER)]);
+        command.args(["-H", "x-remote-group: system:serviceaccounts", "-H", "x-remote-group: system:authenticated"]);
+    }
+    command.arg(&url);
     let before = adapter.cpu_seconds();
     let out = command.output().unwrap();
     let server_seconds = adapter.cpu_seconds() - before;

@@ -8,6 +8,10 @@
 
 mod adapter;
 mod fleet;
+mod guarded;
+mod hpas;
+#[path = "../../tests/adapter/support/kube/mod.rs"]
+mod kube;
 mod load;
 #[path = "../../../app/benches/api/process.rs"]
 #[expect(dead_code, reason = "the API's benchmark uses the rest")]
@@ -23,6 +27,7 @@ use std::time::{Duration, Instant};
 
 use adapter::Adapter;
 use fleet::Fleet;
+use guarded::Cluster;
 use process::Memory;
 use targets::Targets;
 
@@ -36,10 +41,11 @@ struct Times {
     settle: u64,
     idle: u64,
     load: u32,
+    hpas: u64,
 }
 
-const FULL: Times = Times { settle: 60, idle: 30, load: 8 };
-const QUICK: Times = Times { settle: 15, idle: 10, load: 2 };
+const FULL: Times = Times { settle: 60, idle: 30, load: 8, hpas: 600 };
+const QUICK: Times = Times { settle: 15, idle: 10, load: 2, hpas: 60 };
 
 fn main() {
     // Run by `cargo test --benches`, it has nothing to do.
@@ -68,6 +74,13 @@ fn main() {
         targets.add(format!("step, {name}: {average:.1} s <= {mean} s on average"), average <= mean);
         targets.add(format!("step, {name}: {longest:.1} s <= {worst} s at worst"), longest <= worst);
     }
+    let minutes = times.hpas.div_ceil(60);
+    let asked = hpas::ask(Duration::from_secs(times.hpas));
+    println!("\n{} autoscalers asking every 15 s for {minutes} min: {} questions", hpas::HPAS, asked.answers);
+    println!("the API server was asked for {} LISTs and {} reviews", asked.lists, asked.reviews);
+    targets.add(format!("LISTs: {}", asked.lists), asked.lists == 0);
+    let most = asked.most as u64;
+    targets.add(format!("reviews of a question in {minutes} min: {most} <= {minutes}"), most <= minutes.max(1));
     println!();
     targets.print();
 }
@@ -80,8 +93,13 @@ fn one_namespace(fleet: &Fleet, times: &Times, targets: &mut Targets) {
     println!("memory {:.1} MiB, {:.1} at its peak; {:.3} of a core", memory.now, memory.peak, cpu);
     targets.add(format!("memory of {PODS} pods < 30 MiB: {:.1} MiB", memory.now), memory.now < 30.0);
     targets.add(format!("scraping {PODS} pods < 0.1 of a core: {cpu:.3}"), cpu < 0.1);
+    let unguarded = load::ask(&adapter, load::ONE, "application/json", "gzip", times.load);
+    drop(adapter);
 
-    println!("\n{CLIENTS} clients over TLS, meanwhile");
+    // As in a cluster: the front proxy's certificate is verified, and the API server is asked whether it may.
+    let cluster = Cluster::of(PODS);
+    let adapter = Adapter::guarded(&cluster);
+    println!("\n{CLIENTS} clients over TLS, meanwhile, behind a front proxy whose certificate and rights are verified");
     println!("{:34}{:>9}{:>9}{:>9}{:>7}{:>9}{:>18}", "", "answers", "p50", "p99", "", "answer", "CPU us an answer");
     println!("{:34}{:>9}{:>9}{:>9}{:>7}{:>9}{:>9}{:>7}", "", "a second", "ms", "ms", "errors", "kB", "server", "load");
     for (name, accept, encoding) in [
@@ -106,6 +124,10 @@ fn one_namespace(fleet: &Fleet, times: &Times, targets: &mut Targets) {
             row.per_second >= 10_000.0 && row.errors == 0.0,
         );
     }
+    unguarded.print("the same, without a cluster, JSON");
+    let asked = cluster.kube.count("create", "subjectaccessreviews");
+    println!("the API server was asked {asked} times whether that is allowed");
+    targets.add(format!("reviews for one asker and {PODS} pods in this time: {asked} <= 110"), asked <= 110);
     println!("prometheus-adapter 0.12, measured elsewhere on such a machine: all pods 6.2 a second, p50 1980 ms;");
     println!("one pod 699 a second, p50 12 ms, p99 56 ms");
     let memory = adapter.memory();

@@ -19,6 +19,9 @@ use crate::cluster::{Node, Pod};
 use crate::model::quantity::{Bytes, Nano};
 use crate::model::{Labels, Usage, Wall};
 
+/// An answer of so many pods takes so long to write that other work should not wait for it.
+const MANY: usize = 5_000;
+
 pub(super) const API_VERSION: &str = "metrics.k8s.io/v1beta1";
 
 /// What something uses, as it goes onto the wire.
@@ -240,11 +243,15 @@ pub(super) async fn list_pods(
 fn pods(api: &Api, namespace: Option<&str>, uri: &Uri, headers: &HeaderMap) -> Result<Response, Failure> {
     let (format, query) = (Format::of_objects(headers)?, list_query(uri, "pods.metrics.k8s.io")?);
     let instant = api.now();
-    let pods = instant.view.pods(namespace).iter();
-    let wanted =
-        pods.filter(|pod| query.labels.matches(&pod.labels) && query.fields.matches(&pod.namespace, &pod.name));
-    let items = wanted.filter_map(|pod| Item::of_pod(pod, &instant).ok()).collect();
-    Ok(Answer::List("PodMetricsList", items).respond(format, &instant, headers, uri))
+    let pods = instant.view.pods(namespace);
+    let answer = || {
+        let wanted = pods
+            .iter()
+            .filter(|pod| query.labels.matches(&pod.labels) && query.fields.matches(&pod.namespace, &pod.name));
+        let items = wanted.filter_map(|pod| Item::of_pod(pod, &instant).ok()).collect();
+        Answer::List("PodMetricsList", items).respond(format, &instant, headers, uri)
+    };
+    Ok(if pods.len() > MANY { tokio::task::block_in_place(answer) } else { answer() })
 }
 
 /// `…/namespaces/{namespace}/pods/{name}`

@@ -79,7 +79,8 @@ impl Attributes {
                     // Who may see one object may list that one.
                     "fieldSelector" => {
                         let own = value.strip_prefix("metadata.name=").map(|name| name.trim_start_matches('='));
-                        name = own.filter(|name| !name.contains([',', '='])).unwrap_or_default().to_owned();
+                        let own = own.filter(|name| !name.contains([',', '='])).unwrap_or_default();
+                        own.clone_into(&mut name);
                     }
                     _ => {}
                 }

@@ -116,7 +116,6 @@ impl<V: Clone + Send + Sync + 'static> Cache<V> {
                     self.count("hit");
                     return Step::Answer(known.answer.clone());
                 }
-                Answer::Refused(_) => {}
                 Answer::Granted(_) if age < fresh => {
                     self.count("hit");
                     return Step::Answer(known.answer.clone());
@@ -143,7 +142,7 @@ impl<V: Clone + Send + Sync + 'static> Cache<V> {
                     }
                     fallback = Some(answer);
                 }
-                Answer::Granted(_) => {}
+                Answer::Granted(_) | Answer::Refused(_) => {}
             }
         }
         let waits = inner.asked.get(key).cloned();

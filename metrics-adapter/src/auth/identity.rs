@@ -52,11 +52,15 @@ impl User {
         field(&self.name);
         field(&self.uid);
         field(&self.groups.len().to_string());
-        self.groups.iter().for_each(|group| field(group));
+        for group in &self.groups {
+            field(group);
+        }
         for (name, values) in &self.extra {
             field(name);
             field(&values.len().to_string());
-            values.iter().for_each(|value| field(value));
+            for value in values {
+                field(value);
+            }
         }
     }
 }

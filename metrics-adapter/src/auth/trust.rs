@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tracing::{error, info};
 
 use crate::clock::Clock;
-use crate::kubernetes::{ConfigMap, Connection, Event, Watch, Watches};
+use crate::kubernetes::{ConfigMap, Connection, Watch, Watches};
 use crate::model::Wall;
 
 const NAMESPACE: &str = "kube-system";
@@ -63,19 +63,23 @@ impl TrustState {
             name: format!("configmap {NAMESPACE}/{NAME}"),
             watches: watches.clone(),
         };
-        let mut exists = false;
-        tokio::spawn(watch.run(async move |event| {
-            match event {
-                Event::Begin => exists = false,
-                Event::Exists(map) => {
-                    exists = true;
-                    learn(&state, Trust::read(&map.data.unwrap_or_default()), clock);
+        let mut seen = watch.one();
+        tokio::spawn(async move {
+            let mut before = None;
+            while seen.changed().await.is_ok() {
+                let map = seen.borrow_and_update().clone().map(|map| map.map(|map| map.data));
+                // A watch that begins anew says the same again.
+                if map == before {
+                    continue;
                 }
-                Event::Complete if exists => {}
-                Event::Complete | Event::Gone(_) => learn(&state, Err("it does not exist".to_owned()), clock),
+                before.clone_from(&map);
+                match map {
+                    None => {}
+                    Some(None) => learn(&state, Err("it does not exist".to_owned()), clock),
+                    Some(Some(map)) => learn(&state, Trust::read(&map.unwrap_or_default()), clock),
+                }
             }
-            Ok(())
-        }));
+        });
         Self(known)
     }
 

@@ -132,7 +132,7 @@ mod tests {
         for watch in [0, 1] {
             shelf.take(watch, Event::<Service>::Begin, |_, _| None);
             shelf.take(watch, Event::Exists(service(["a", "b"][watch])), |_, _| Some(0));
-            assert_eq!(shelf.is_complete(), false);
+            assert!(!shelf.is_complete());
             shelf.take(watch, Event::<Service>::Complete, |_, _| None);
         }
         assert!(shelf.is_complete());

@@ -66,7 +66,7 @@ pub fn watch_cluster(
     let synced = Arc::new(AtomicBool::new(false));
     let settings = config.borrow().value.scrape.pods.clone();
     let mut assembler = Assembler {
-        state: State::new(views, if scope.nodes { 1 } else { 0 }, settings),
+        state: State::new(views, usize::from(scope.nodes), settings),
         view,
         autoscalers,
         synced: Arc::clone(&synced),

@@ -2,7 +2,6 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustls::sign::CertifiedKey;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tracing::{info, warn};
@@ -10,14 +9,16 @@ use tracing::{info, warn};
 use super::{CommandError, runtime};
 use crate::api::{self, Api};
 use crate::auth::{self, Gate};
+use crate::certificates::{self, Certificates, SelfMade};
 use crate::clock::Clock;
 use crate::cluster::{self, Inventory, Scope, Targets, View};
 use crate::config::Config;
 use crate::config::args::{KubeletArgs, ServeArgs};
 use crate::health::{Collected, Health, Need};
 use crate::kubernetes::{self, Connection, Place, Watches};
+use crate::registration::{self, Own, Registration};
 use crate::reload::{self, Followed};
-use crate::server::{self, Certificates, Operators, Serving};
+use crate::server::{self, Operators, Serving};
 use crate::sources::{self, Fetcher, KubeletSettings, Kubelets, Scraper};
 use crate::status::{ClusterSight, Sight};
 use crate::store::{self, Writer};
@@ -57,13 +58,7 @@ async fn serve(args: &ServeArgs) -> Result<(), CommandError> {
     }
     let config = follow_config(args, clock)?;
     let origin = Origin::find(args, clock, &config).await?;
-    let certificates = match (&args.listeners.tls_cert_file, &args.listeners.tls_private_key_file) {
-        (Some(certificate), Some(key)) => {
-            let own = Certificates::follow(certificate, key, clock).map_err(|error| given(error.to_string()))?;
-            Some((certificate.clone(), own))
-        }
-        _ => None,
-    };
+    let certificates = origin.certificates(args, clock)?;
     let listen = async |what: &str, setting: &str, address: SocketAddr| {
         let mut bound = server::bind(address).await;
         if bound.is_err() && args.listeners.bind_address.is_none() && address.is_ipv6() {
@@ -83,11 +78,10 @@ async fn serve(args: &ServeArgs) -> Result<(), CommandError> {
     };
     let (api_address, ops_address) = (bound(&api_listener)?, bound(&ops_listener)?);
 
-    let followed = certificates.as_ref().map(|(path, own)| (path.clone(), own.state()));
     let gate = origin.gate();
-    let tls = certificates.map(|(_, own)| own.acceptor(gate.is_some())).transpose();
-    let tls = tls.map_err(|error| given(error.to_string()))?;
-    let parts = Parts::start(args, clock, config, origin, followed)?;
+    let tls = certificates.clone().map(|own| server::acceptor(own, gate.is_some())).transpose();
+    let tls = tls.map_err(|error| CommandError::Failed(format!("TLS: {error}")))?;
+    let parts = Parts::start(args, clock, config, origin, certificates)?;
     let operators = Operators { registry, sight: parts.sight.clone() };
     let scheme = if tls.is_some() { "https" } else { "http" };
     info!(api = %api_address, "metrics APIs: {scheme}://{api_address}/apis");
@@ -126,6 +120,8 @@ enum Origin {
 struct Cluster {
     connection: Connection,
     watches: Watches,
+    /// Where this runs.
+    namespace: String,
     inventory: Inventory,
     gate: Arc<Gate>,
 }
@@ -141,13 +137,42 @@ impl Origin {
         }
         let place = Place { kubeconfig: args.cluster.kubeconfig.clone() };
         let connection = Connection::open(&place).await.map_err(|error| CommandError::Given(error.to_string()))?;
+        let namespace = args.cluster.namespace.clone().unwrap_or_else(|| connection.namespace().to_owned());
+        if namespace.is_empty() {
+            return Err(CommandError::Given(
+                "--namespace: it is not known in which namespace this runs; POD_NAMESPACE says it".to_owned(),
+            ));
+        }
         let watches = Watches::default();
         let namespaces = args.cluster.namespaces.clone();
         let scope = Scope { nodes: namespaces.is_empty() || args.cluster.resource_metrics, namespaces };
         let inventory = cluster::watch_cluster(&connection, &scope, &watches, config.clone(), clock);
         let gate = Gate::new(&connection, &watches, clock);
         info!("the cluster's API server: {}", connection.server());
-        Ok(Self::Cluster(Cluster { connection, watches, inventory, gate }))
+        Ok(Self::Cluster(Cluster { connection, watches, namespace, inventory, gate }))
+    }
+
+    /// What the APIs are served with: given files, or in a cluster what is made here.
+    fn certificates(&self, args: &ServeArgs, clock: Clock) -> Result<Option<Certificates>, CommandError> {
+        let listeners = &args.listeners;
+        if let Some((certificate, key)) = listeners.tls_cert_file.as_ref().zip(listeners.tls_private_key_file.as_ref())
+        {
+            let followed = certificates::follow(certificate, key, clock);
+            return followed
+                .map(|state| Some(Certificates::Given(state)))
+                .map_err(|error| CommandError::Given(error.to_string()));
+        }
+        let Self::Cluster(cluster) = self else { return Ok(None) };
+        let made = SelfMade {
+            connection: cluster.connection.clone(),
+            watches: cluster.watches.clone(),
+            namespace: cluster.namespace.clone(),
+            secret: args.cluster.secret_name.clone(),
+            service: args.cluster.service_name.clone(),
+            lifetime: args.cluster.certificate_lifetime,
+            clock,
+        };
+        Ok(Some(made.start()))
     }
 
     fn gate(&self) -> Option<Arc<Gate>> {
@@ -162,6 +187,8 @@ fn describe_metrics() {
     reload::describe_metrics();
     kubernetes::describe_metrics();
     auth::describe_metrics();
+    certificates::describe_metrics();
+    registration::describe_metrics();
     store::describe_metrics();
     sources::describe_metrics();
     api::describe_metrics();
@@ -225,7 +252,7 @@ impl Parts {
         clock: Clock,
         config: watch::Receiver<reload::State<Config>>,
         origin: Origin,
-        certificates: Option<(PathBuf, watch::Receiver<reload::State<CertifiedKey>>)>,
+        certificates: Option<Certificates>,
     ) -> Result<Self, CommandError> {
         let (writer, store) = Writer::new(Arc::clone(&config.borrow().value));
         let (reports, reported) = mpsc::channel(REPORTS);
@@ -237,14 +264,14 @@ impl Parts {
                 (Inventory::of_targets(targets.clone()), Some((path, targets)), None, Vec::new())
             }
             Origin::Cluster(cluster) => {
-                let needs = cluster.needs();
+                let needs = cluster.needs(certificates.clone());
                 if args.cluster.resource_metrics {
                     let settings = kubelet_settings(args);
                     read_twice = all_read_twice(settings.clone(), cluster.inventory.clone(), store.clone());
                     let kubelets = Kubelets::new(settings, cluster.inventory.clone(), reports.clone(), clock);
                     tokio::spawn(kubelets.map_err(CommandError::Given)?.run());
                 }
-                (cluster.inventory.clone(), None, Some(cluster.sight()), needs)
+                (cluster.inventory.clone(), None, Some(cluster.sight(args, certificates.as_ref())), needs)
             }
         };
         let scraper = Scraper { inventory: inventory.clone(), config: config.clone(), reports, clock };
@@ -254,6 +281,11 @@ impl Parts {
         let resource_metrics = args.cluster.resource_metrics;
         let api = Api::new(inventory.clone(), store.clone(), clock, health.clone(), resource_metrics);
         let config_path = args.config.clone();
+        let certificate_path = args.listeners.tls_cert_file.clone();
+        let certificates = match certificates {
+            Some(Certificates::Given(state)) => certificate_path.zip(Some(state)),
+            _ => None,
+        };
         let sight = Sight { inventory, store, health, clock, config, config_path, certificates, targets, cluster };
         Ok(Self { api, sight })
     }
@@ -294,9 +326,10 @@ fn all_read_twice(settings: KubeletSettings, inventory: Inventory, store: store:
 
 impl Cluster {
     /// What must be known before anybody can be answered.
-    fn needs(&self) -> Vec<Need> {
+    fn needs(&self, certificates: Option<Certificates>) -> Vec<Need> {
         let (inventory, trust) = (self.inventory.clone(), self.gate.trust().clone());
         vec![
+            Need::new("certificate", move || certificates.as_ref().and_then(Certificates::waits_for)),
             Need::new("inventory", move || inventory.waits_for()),
             Need::new("authentication", move || {
                 let unknown = || "the ConfigMap kube-system/extension-apiserver-authentication".to_owned();
@@ -305,8 +338,25 @@ impl Cluster {
         ]
     }
 
-    fn sight(&self) -> ClusterSight {
-        ClusterSight { server: self.connection.server().to_owned(), trust: self.gate.trust().clone() }
+    /// What is shown of it; from here on its `APIService`s are looked after.
+    fn sight(&self, args: &ServeArgs, certificates: Option<&Certificates>) -> ClusterSight {
+        let registrations = certificates.map(|certificates| {
+            let registration = Registration {
+                connection: self.connection.clone(),
+                watches: self.watches.clone(),
+                own: Own { namespace: self.namespace.clone(), service: args.cluster.service_name.clone() },
+                take_over: args.cluster.take_over,
+                resource_metrics: args.cluster.resource_metrics,
+                certificates: certificates.clone(),
+            };
+            registration.start()
+        });
+        let made = match certificates {
+            Some(Certificates::Made(made)) => Some(made.clone()),
+            _ => None,
+        };
+        let (server, trust) = (self.connection.server().to_owned(), self.gate.trust().clone());
+        ClusterSight { server, trust, made, registrations }
     }
 }
 

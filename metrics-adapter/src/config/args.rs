@@ -100,6 +100,7 @@ pub struct StandaloneArgs {
 
 /// Where the adapter listens.
 #[derive(Clone, Debug, Args)]
+#[expect(clippy::doc_markdown, reason = "shown by --help, where backticks are noise")]
 #[command(next_help_heading = "Listeners")]
 pub struct ListenerArgs {
     /// Address that both listeners bind. In a cluster every one is, by default; without a cluster it must be a

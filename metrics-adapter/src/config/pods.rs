@@ -50,9 +50,12 @@ impl PodRule {
         let namespaces = fields.optional("namespaces", |node, path| node.list(path, Node::text))?.unwrap_or_default();
         let port = fields.required("port", |node, path| node.parsed(path, Port::parse))?;
         let path = fields.optional("path", |node, path| {
-            node.parsed(path, |text| match text.starts_with('/') && text.parse::<hyper::Uri>().is_ok() {
-                true => Ok(text.to_owned()),
-                false => Err(format!("`{text}` is no path of a URL, as /metrics")),
+            node.parsed(path, |text| {
+                if text.starts_with('/') && text.parse::<hyper::Uri>().is_ok() {
+                    Ok(text.to_owned())
+                } else {
+                    Err(format!("`{text}` is no path of a URL, as /metrics"))
+                }
             })
         })?;
         let scheme = fields.optional("scheme", |node, path| node.parsed(path, scheme))?;

@@ -9,6 +9,7 @@ use kube::Api;
 use kube::api::{ListParams, WatchEvent, WatchParams};
 use metrics::{counter, describe_counter, describe_gauge, gauge};
 use serde::de::DeserializeOwned;
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 use tracing::{info, warn};
 
@@ -18,8 +19,10 @@ use super::objects::Object;
 
 /// The API server ends a watch after this long; the exact time differs, so that not all watches begin anew at once.
 const WATCH_SECONDS: std::ops::Range<u32> = 240..290;
-/// A connection that died without a word is noticed this long after the watch should have ended.
+/// A watch that the API server does not end is ended this long after it should have.
 const GRACE: Duration = Duration::from_secs(10);
+/// Bookmarks come every minute. A connection on which nothing comes for this long has died without a word.
+const QUIET: Duration = Duration::from_secs(150);
 /// An answer that does not begin by then never will.
 const ANSWER: Duration = Duration::from_secs(30);
 /// A server that knows nothing of streaming lists never says that the list is complete. One that says nothing at all
@@ -128,7 +131,32 @@ impl From<Gone> for Broken {
     }
 }
 
+/// What is known of one object that is watched by its name: nothing yet, that there is none, or what it is.
+pub type Seen<K> = Option<Option<K>>;
+
 impl<K: Object + DeserializeOwned> Watch<K> {
+    /// Watches one object, which the fields select, for as long as somebody wants to know.
+    #[must_use]
+    pub fn one(self) -> watch::Receiver<Seen<K>> {
+        let (sees, seen) = watch::channel(None);
+        let mut exists = false;
+        tokio::spawn(self.run(async move |event| {
+            match event {
+                Event::Begin => exists = false,
+                Event::Exists(object) => {
+                    exists = true;
+                    sees.send_replace(Some(Some(object)));
+                }
+                Event::Complete if exists => {}
+                Event::Complete | Event::Gone(_) => {
+                    sees.send_replace(Some(None));
+                }
+            }
+            if sees.is_closed() { Err(Gone) } else { Ok(()) }
+        }));
+        seen
+    }
+
     /// Watches for ever, or until nobody wants to know.
     pub async fn run(self, mut tell: impl AsyncFnMut(Event<K>) -> Result<(), Gone>) {
         self.watches.change(&self.name, |_| {});
@@ -202,19 +230,20 @@ impl<K: Object + DeserializeOwned> Watch<K> {
         }
         let end = began + Duration::from_secs(seconds.into()) + GRACE;
         loop {
-            let patience = if initial { SILENCE } else { end.saturating_duration_since(Instant::now()) };
+            let left = end.saturating_duration_since(Instant::now());
+            let patience = if initial { SILENCE } else { left.min(QUIET) };
             let event = match timeout(patience, stream.next()).await {
                 Ok(Some(Ok(event))) => event,
                 Ok(Some(Err(error))) => return broke(&error, initial),
                 Ok(None) if initial => return Broken::Restart(Some("it ended before it was complete".to_owned())),
                 Ok(None) => return Broken::Resume(None),
                 Err(_) if initial => return Broken::List(format!("nothing within {SILENCE:?}")),
-                Err(_) => return Broken::Resume(Some("the connection is dead".to_owned())),
+                Err(_) => return Broken::Resume(Some(format!("nothing came within {patience:?}"))),
             };
             if !initial {
                 backoff.succeeded();
             }
-            counter!("metrics_adapter_watch_events_total", "resource" => self.resource()).increment(1);
+            counter!("metrics_adapter_watch_events_total", "resource" => Self::resource()).increment(1);
             let told = match event {
                 WatchEvent::Added(object) | WatchEvent::Modified(object) => {
                     if !initial {
@@ -235,7 +264,7 @@ impl<K: Object + DeserializeOwned> Watch<K> {
                     }
                     if initial && complete {
                         initial = false;
-                        counter!("metrics_adapter_lists_total", "resource" => self.resource(), "how" => "stream")
+                        counter!("metrics_adapter_lists_total", "resource" => Self::resource(), "how" => "stream")
                             .increment(1);
                         self.completed(backoff);
                         tell(Event::Complete).await
@@ -268,7 +297,7 @@ impl<K: Object + DeserializeOwned> Watch<K> {
             ..ListParams::default()
         };
         tell(Event::Begin).await?;
-        counter!("metrics_adapter_lists_total", "resource" => self.resource(), "how" => "list").increment(1);
+        counter!("metrics_adapter_lists_total", "resource" => Self::resource(), "how" => "list").increment(1);
         loop {
             let page = match timeout(ANSWER, self.api.list(&params)).await {
                 Ok(Ok(page)) => page,
@@ -306,7 +335,7 @@ impl<K: Object + DeserializeOwned> Watch<K> {
 
     fn broke(&self, problem: &str) {
         self.up(false);
-        counter!("metrics_adapter_watch_restarts_total", "resource" => self.resource()).increment(1);
+        counter!("metrics_adapter_watch_restarts_total", "resource" => Self::resource()).increment(1);
         self.watches.change(&self.name, |state| {
             state.restarts += 1;
             if state.problem.replace(problem.to_owned()).is_none() {
@@ -319,7 +348,7 @@ impl<K: Object + DeserializeOwned> Watch<K> {
         gauge!("metrics_adapter_watch_up", "resource" => self.name.clone()).set(f64::from(u8::from(up)));
     }
 
-    fn resource(&self) -> String {
+    fn resource() -> String {
         K::plural(&()).into_owned()
     }
 }

@@ -201,8 +201,30 @@ impl Seen<'_> {
     }
 
     fn node(&self, name: &str) -> NodeReport {
-        let (cpu, memory, swap) = usage(self.snapshot.node(name).and_then(|record| self.fresh(record.usage.ok()?)));
-        NodeReport { name: name.to_owned(), cpu, memory, swap }
+        let record = self.snapshot.node(name);
+        let fresh = record.and_then(|record| {
+            let usage = record.usage.ok()?;
+            (self.now.moment.since(usage.at) <= record.stale_after).then_some(usage)
+        });
+        let (cpu, memory, swap) = usage(fresh);
+        let target = record.map(|record| &record.target);
+        let failure = target.and_then(|target| target.failure.as_ref());
+        NodeReport {
+            name: name.to_owned(),
+            cpu,
+            memory,
+            swap,
+            pods: record.map_or(0, |record| record.pods.len()),
+            state: match (target, failure) {
+                (None, _) => "waiting",
+                (Some(_), Some(_)) => "down",
+                (Some(_), None) => "up",
+            },
+            last_read_seconds_ago: target.map(|target| self.age(target.last_attempt)),
+            error: failure
+                .map(|failure| ErrorReport { reason: failure.reason.label(), problem: failure.problem.clone() }),
+            warning: target.and_then(|target| target.warning.clone()),
+        }
     }
 
     fn fresh(&self, usage: Usage) -> Option<Usage> {

@@ -3,6 +3,11 @@ use std::fmt::Write as _;
 use crate::cluster::{Aim, Autoscaler};
 use crate::model::quantity::Quantity;
 
+/// A number of replicas of an autoscaler.
+type Count = fn(&Autoscaler) -> i32;
+/// A quantity of one of its metrics.
+type Quantities = fn(&Aim) -> Option<&str>;
+
 /// A family of metrics: its name, and what it is.
 struct Family(&'static str, &'static str);
 
@@ -23,8 +28,7 @@ pub fn exposition(autoscalers: &[Autoscaler]) -> String {
     if autoscalers.is_empty() {
         return text.0;
     }
-    type Of = fn(&Autoscaler) -> i32;
-    let counts: [(Family, Of); 4] = [
+    let counts: [(Family, Count); 4] = [
         (MAXIMUM, |own| own.maximum),
         (MINIMUM, |own| own.minimum),
         (CURRENT, |own| own.current),
@@ -36,7 +40,7 @@ pub fn exposition(autoscalers: &[Autoscaler]) -> String {
             text.sample(&family, own, &[], f64::from(of(own)));
         }
     }
-    let values: [(Family, fn(&Aim) -> Option<&str>); 2] =
+    let values: [(Family, Quantities); 2] =
         [(THRESHOLD, |aim| Some(&aim.threshold)), (SEEN, |aim| aim.seen.as_deref())];
     for (family, of) in values {
         text.family(&family);

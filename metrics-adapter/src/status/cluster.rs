@@ -1,8 +1,11 @@
 use serde::Serialize;
+use tokio::sync::watch;
 
 use super::report::Report;
 use crate::auth::TrustState;
+use crate::certificates::Made;
 use crate::cluster::{Autoscaler, Inventory};
+use crate::registration::{Owner, Registered, Registrations};
 
 /// What there is in a cluster alone.
 #[derive(Clone, Debug)]
@@ -11,6 +14,10 @@ pub struct ClusterSight {
     pub server: String,
     /// Whom the cluster trusts.
     pub trust: TrustState,
+    /// The certificate that was made here; none, if it is of given files.
+    pub made: Option<watch::Receiver<Made>>,
+    /// The `APIService`s.
+    pub registrations: Option<Registrations>,
 }
 
 /// What only a cluster has.
@@ -23,10 +30,44 @@ pub struct ClusterReport {
     pub trust_loaded: Option<String>,
     /// What is wrong with what says so.
     pub trust_problem: Option<String>,
+    /// The certificate that was made here; none, if it is of given files.
+    pub certificate: Option<CertificateReport>,
+    /// The `APIService`s of the APIs that are served.
+    pub api_services: Vec<ApiServiceReport>,
     /// The watches of the API server.
     pub watches: Vec<WatchReport>,
     /// The autoscalers.
     pub autoscalers: Vec<AutoscalerReport>,
+}
+
+/// A certificate that was made here.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CertificateReport {
+    /// When it expires, RFC 3339; none, as long as there is none.
+    pub expires: Option<String>,
+    /// When its authority does, RFC 3339.
+    pub authority_expires: Option<String>,
+    /// What is wrong with its Secret, if something is.
+    pub problem: Option<String>,
+}
+
+/// An `APIService`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ApiServiceReport {
+    /// Its name.
+    pub name: &'static str,
+    /// `ours`, `foreign` or `missing`.
+    pub owner: &'static str,
+    /// Whose it is, if it is somebody else's; it is left alone.
+    pub foreign: Option<String>,
+    /// Whether the API server finds it available; none, if it has not said so.
+    pub available: Option<bool>,
+    /// What the API server says of that.
+    pub message: Option<String>,
+    /// What keeps it from being as it should, if something does.
+    pub problem: Option<String>,
 }
 
 /// A watch of the API server.
@@ -113,9 +154,33 @@ impl ClusterSight {
             api_server: self.server.clone(),
             trust_loaded: self.trust.since().map(|since| since.to_string()),
             trust_problem: self.trust.problem(),
+            certificate: self.made.as_ref().map(|made| {
+                let made = made.borrow();
+                let text = |wall: Option<crate::model::Wall>| wall.map(|wall| wall.to_string());
+                CertificateReport {
+                    expires: text(made.expires),
+                    authority_expires: text(made.authority_expires),
+                    problem: made.problem.clone(),
+                }
+            }),
+            api_services: self.registrations.as_ref().map_or_else(Vec::new, |all| {
+                all.borrow().iter().map(|(name, own)| ApiServiceReport::of(name, own)).collect()
+            }),
             watches: watches.collect(),
             autoscalers: inventory.autoscalers().iter().map(AutoscalerReport::of).collect(),
         }
+    }
+}
+
+impl ApiServiceReport {
+    fn of(name: &'static str, own: &Registered) -> Self {
+        let (owner, foreign) = match &own.owner {
+            Owner::Ours => ("ours", None),
+            Owner::Foreign(who) => ("foreign", Some(who.clone())),
+            Owner::Missing => ("missing", None),
+        };
+        let (available, message) = own.available.clone().unzip();
+        Self { name, owner, foreign, available, message, problem: own.problem.clone() }
     }
 }
 
@@ -167,6 +232,8 @@ impl Report {
     pub(super) fn troubles(&self) -> Vec<String> {
         let Some(cluster) = &self.cluster else { return Vec::new() };
         let mut troubles: Vec<String> = cluster.trust_problem.iter().cloned().collect();
+        troubles.extend(cluster.certificate.iter().filter_map(|own| own.problem.clone()));
+        troubles.extend(cluster.api_services.iter().filter_map(|own| own.problem.clone()));
         for watch in &cluster.watches {
             troubles.extend(watch.problem.as_ref().map(|problem| format!("{}: {problem}", watch.resource)));
         }

@@ -275,13 +275,31 @@ impl Page {
 
     fn nodes(&mut self, nodes: &[NodeReport]) {
         self.raw("<h2>Nodes <small>metrics.k8s.io</small></h2><div class=\"grid\">");
-        for node in nodes.iter().take(MOST_ROWS) {
+        // Those with a problem first.
+        let (bad, good): (Vec<_>, Vec<_>) = nodes.iter().partition(|node| node.error.is_some());
+        for node in bad.into_iter().chain(good).take(MOST_ROWS) {
             self.raw("<section class=\"card\"><h3>").text(&node.name).raw("</h3><dl>");
             for (name, quantity) in [("CPU", &node.cpu), ("Memory", &node.memory), ("Swap", &node.swap)] {
                 self.raw("<dt>").raw(name).raw("</dt><dd class=\"number\">");
                 self.text(quantity.as_deref().unwrap_or("–")).raw("</dd>");
             }
-            self.raw("</dl></section>");
+            if let Some(seconds) = node.last_read_seconds_ago {
+                self.format(format_args!(
+                    "<dt>Pods</dt><dd>{}</dd><dt>Read</dt><dd>{seconds:.1} s ago</dd>",
+                    node.pods
+                ));
+            }
+            self.raw("</dl>");
+            if let Some(error) = &node.error {
+                self.raw("<p class=\"problem\">").raw(error.reason).raw(": ").text(&error.problem).raw("</p>");
+            }
+            if let Some(warning) = &node.warning {
+                self.raw("<p class=\"odd\">").text(warning).raw("</p>");
+            }
+            self.raw("</section>");
+        }
+        if nodes.len() > MOST_ROWS {
+            self.format(format_args!("<p class=\"soft\">{} more nodes.</p>", nodes.len() - MOST_ROWS));
         }
         self.raw("</div>");
     }

@@ -58,6 +58,8 @@ impl Page {
 
     pub(super) fn cluster(&mut self, cluster: &ClusterReport) {
         self.raw("<h2>API server <small>").text(&cluster.api_server).raw("</small></h2>");
+        self.api_services(cluster);
+        self.raw("<h2>Watches <small>what the API server is asked to tell</small></h2>");
         self.raw("<table><thead><tr><th scope=\"col\">Watched</th><th scope=\"col\">State</th>");
         self.raw("<th scope=\"col\" class=\"number\">Broke</th></tr></thead><tbody>");
         for watch in &cluster.watches {
@@ -78,5 +80,37 @@ impl Page {
         let trust = trust.map_or("not known yet".to_owned(), |loaded| format!("read at {loaded}"));
         self.raw("<p class=\"soft\">Who says who asks (kube-system/extension-apiserver-authentication): ");
         self.text(&trust).raw("</p>");
+        if let Some(own) = &cluster.certificate {
+            self.raw("<p class=\"soft\">Certificate, made here: expires at ");
+            self.text(own.expires.as_deref().unwrap_or("–")).raw(", its authority at ");
+            self.text(own.authority_expires.as_deref().unwrap_or("–")).raw("</p>");
+        }
+    }
+
+    fn api_services(&mut self, cluster: &ClusterReport) {
+        self.raw("<table><thead><tr><th scope=\"col\">APIService</th><th scope=\"col\">Whose</th>");
+        self.raw("<th scope=\"col\">The API server says</th></tr></thead><tbody>");
+        for own in &cluster.api_services {
+            self.raw("<tr><td>").text(own.name).raw("</td><td data-name=\"\">");
+            match own.owner {
+                "ours" => self.raw("points here"),
+                "foreign" => {
+                    let who = own.foreign.as_deref().unwrap_or_default();
+                    self.raw("<span class=\"odd\">").text(who).raw("; left alone</span>")
+                }
+                _ => self.raw("<span class=\"odd\">there is none; nobody asks for it here</span>"),
+            };
+            let (state, word) = match own.available {
+                Some(true) => ("up", "✓ available"),
+                Some(false) => ("down", "✗ not available"),
+                None => ("waiting", "… nothing yet"),
+            };
+            self.raw("</td><td data-name=\"\"><span class=\"state ").raw(state).raw("\">").raw(word).raw("</span>");
+            if let (Some(false), Some(message)) = (own.available, &own.message) {
+                self.raw("<br><span class=\"problem\">").text(message).raw("</span>");
+            }
+            self.raw("</td></tr>");
+        }
+        self.raw("</tbody></table>");
     }
 }

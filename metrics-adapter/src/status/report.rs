@@ -169,4 +169,15 @@ pub struct NodeReport {
     pub memory: Option<String>,
     /// In bytes, as a quantity.
     pub swap: Option<String>,
+    /// The pods that its kubelet tells of.
+    pub pods: usize,
+    /// `up`: the last reading of its kubelet succeeded; `down`: it failed; `waiting`: there was none yet. Without a
+    /// cluster the machine itself is read.
+    pub state: &'static str,
+    /// How long ago the last reading was, in seconds.
+    pub last_read_seconds_ago: Option<f64>,
+    /// Why it failed.
+    pub error: Option<ErrorReport>,
+    /// What is odd about it.
+    pub warning: Option<String>,
 }

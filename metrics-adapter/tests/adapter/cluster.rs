@@ -1,5 +1,6 @@
 //! The adapter in a cluster: what it learns from the Kubernetes API, and whom it answers.
 
+mod certificates;
 mod connections;
 mod inventory;
 mod kubelets;

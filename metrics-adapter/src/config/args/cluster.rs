@@ -44,7 +44,6 @@ pub struct ClusterArgs {
 
 /// How kubelets are read. The flags are named as metrics-server's.
 #[derive(Clone, Debug, Args)]
-#[expect(clippy::doc_markdown, reason = "shown by --help, where backticks are noise")]
 #[command(next_help_heading = "Kubelets")]
 pub struct KubeletArgs {
     /// The time from one reading of a kubelet to the next; 5s at least.

@@ -6,6 +6,9 @@ use crate::support::{Adapter, FAST, eventually};
 
 const NODES: &str = "/apis/metrics.k8s.io/v1beta1/nodes";
 
+/// What is other than it should be, the certificate and the headers that are shown, and the answer's status.
+type Case<'a> = (&'a str, Option<Pair>, &'a [(&'a str, &'a str)], u16);
+
 struct Door {
     stage: Stage,
     adapter: Adapter,
@@ -50,7 +53,7 @@ fn the_front_proxy_is_believed_and_nobody_else_who_says_what_it_says() {
     let stranger = Authority::new("front-proxy-ca");
     let cluster = &door.stage.kube.pki().cluster;
     let twice = &[&[("X-Remote-User", "system:admin")], AS_HPA].concat()[..];
-    let table: Vec<(&str, Option<Pair>, &[(&str, &str)], u16)> = vec![
+    let table: Vec<Case> = vec![
         ("as it should be", Some(door.issue(&front())), AS_HPA, 200),
         ("no certificate", None, AS_HPA, 403),
         ("of another authority of the same name", Some(stranger.issue(&front())), AS_HPA, 401),
@@ -234,4 +237,50 @@ fn oversized_headers_are_refused_and_the_next_request_is_answered() {
     let refused = client.connect().unwrap().request("GET", NODES, &headers, b"");
     assert!(refused.as_ref().map_or(true, |reply| reply.status == 431), "{refused:?}");
     door.still_answers();
+}
+
+#[test]
+fn what_the_aggregator_the_controller_and_kubectl_sent_is_let_in_by_the_roles_that_every_cluster_has() {
+    let stage = Stage::new();
+    stage.kube.allow(|_| false);
+    // As `kubectl get clusterrole system:controller:horizontal-pod-autoscaler` has it.
+    let role = json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole",
+        "metadata": {"name": "system:controller:horizontal-pod-autoscaler"},
+        "rules": [
+            {"apiGroups": ["metrics.k8s.io"], "resources": ["pods"], "verbs": ["list"]},
+            {"apiGroups": ["custom.metrics.k8s.io"], "resources": ["*"], "verbs": ["get", "list"]},
+            {"apiGroups": ["external.metrics.k8s.io"], "resources": ["*"], "verbs": ["get", "list"]},
+        ],
+    });
+    let binding = json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding",
+        "metadata": {"name": "system:controller:horizontal-pod-autoscaler"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "system:controller:horizontal-pod-autoscaler"},
+        "subjects": [{"kind": "ServiceAccount", "namespace": "kube-system", "name": "horizontal-pod-autoscaler"}],
+    });
+    stage.kube.grant(&[role, binding]);
+    let adapter = stage.adapter(Some(FAST), &[]);
+    adapter.wait_ready();
+    let client = stage.front_proxy(&adapter);
+    let requests = std::fs::read_to_string(crate::support::recording::file("requests/aggregator-hpa-kubectl.jsonl"));
+    let (mut answered, mut whom) = (0, std::collections::BTreeSet::new());
+    for line in requests.unwrap().lines() {
+        let request: serde_json::Value = serde_json::from_str(line).unwrap();
+        let path = request["path"].as_str().unwrap();
+        let headers = request["headers"].as_object().unwrap();
+        let headers: Vec<(&str, &str)> = headers
+            .iter()
+            .filter(|(name, _)| !["Host", "Accept-Encoding"].contains(&name.as_str()))
+            .map(|(name, value)| (name.as_str(), value.as_str().unwrap()))
+            .collect();
+        let reply = client.request("GET", path, &headers, b"");
+        // There are no pods, so that some values are not found; whoever asks is let in.
+        assert!([200, 404].contains(&reply.status), "{path}: {}", reply.text());
+        answered += 1;
+        whom.extend(headers.iter().find(|(name, _)| *name == "X-Remote-User").map(|(_, user)| (*user).to_owned()));
+    }
+    assert!(answered > 10 && whom.contains(HPA) && whom.contains("system:kube-aggregator"), "{answered}: {whom:?}");
+    // The controller may not do what it does not need.
+    assert_eq!(stage.ask(&adapter, NODES).status, 403);
 }

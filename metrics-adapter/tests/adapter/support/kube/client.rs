@@ -16,6 +16,8 @@ pub(crate) struct Client {
     address: String,
     config: Arc<ClientConfig>,
     token: Option<String>,
+    /// What the server's certificate must be made out to; the host, if nothing is said.
+    name: Option<String>,
 }
 
 #[derive(Debug)]
@@ -53,11 +55,17 @@ impl Client {
     ) -> Self {
         let address = url.strip_prefix("https://").expect("https").trim_end_matches('/').to_owned();
         let config = Arc::new(pki::client_config(ca, pair, &[b"http/1.1"]));
-        Self { address, config, token: token.map(str::to_owned) }
+        Self { address, config, token: token.map(str::to_owned), name: None }
+    }
+
+    /// Expects a certificate that is made out to this name.
+    pub(crate) fn named(self, name: &str) -> Self {
+        Self { name: Some(name.to_owned()), ..self }
     }
 
     pub(crate) fn connect(&self) -> std::io::Result<Wire> {
         let host = self.address.rsplit_once(':').expect("a port").0.to_owned();
+        let host = self.name.clone().unwrap_or(host);
         let name = ServerName::try_from(host).expect("a name or an address");
         let connection = ClientConnection::new(Arc::clone(&self.config), name).expect("a valid configuration");
         let stream = TcpStream::connect(&self.address)?;
