@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
 
+use rustls::pki_types::CertificateDer;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::adapter::{Adapter, adapter};
+use super::adapter::{Adapter, adapter, quantity};
 use super::kube::{Authority, Client, FakeKube, Leaf, Options, Pair, objects};
 
 /// Whom the controller asks as.
@@ -95,7 +96,8 @@ impl Stage {
         let mut command = adapter(&["--port", "0", "--ops-port", "0", "--bind-address", "127.0.0.1"]);
         command.args(["--log-format", "json", "--namespace", "monitoring", "--kubeconfig"]);
         command.arg(self.file("kubeconfig")).args(arguments);
-        if !arguments.iter().any(|own| own.starts_with("--kubelet-certificate-authority")) {
+        let said = ["--kubelet-certificate-authority", "--kubelet-insecure-tls"];
+        if !arguments.iter().any(|own| said.iter().any(|flag| own.starts_with(flag))) {
             command.arg("--kubelet-certificate-authority").arg(self.file("ca.crt"));
         }
         command.arg("--kubelet-token-file").arg(self.file("token"));
@@ -105,6 +107,11 @@ impl Stage {
             command.arg("--config").arg(file);
         }
         Adapter::run(command, folder)
+    }
+
+    /// What vouches for who listens.
+    pub(crate) fn authority(&self) -> &CertificateDer<'static> {
+        &self.serving.cert_der
     }
 
     /// Whoever shows this certificate, or none.
@@ -122,15 +129,27 @@ impl Stage {
         self.front_proxy(adapter).request("GET", path, AS_HPA, b"")
     }
 
+    /// What the HPA's controller is told of `pods/web-1`, `services/web`: requests per second. None is none.
+    pub(crate) fn rate(&self, adapter: &Adapter, namespace: &str, object: &str) -> Option<f64> {
+        let path =
+            format!("/apis/custom.metrics.k8s.io/v1beta2/namespaces/{namespace}/{object}/http_requests_per_second");
+        let reply = self.ask(adapter, &path);
+        (reply.status == 200).then(|| quantity(reply.json()["items"][0]["value"].as_str().unwrap()))
+    }
+
     /// A pod of namespace shop that is scraped at this URL on the loopback: `http://127.0.0.1:port/path`.
     pub(crate) fn scraped_pod(&self, name: &str, url: &str) {
+        self.scraped_pod_in("shop", name, url);
+    }
+
+    pub(crate) fn scraped_pod_in(&self, namespace: &str, name: &str, url: &str) {
         let uri: ureq::http::Uri = url.parse().unwrap();
         let annotations = json!({
             "prometheus.io/scrape": "true",
             "prometheus.io/port": uri.port_u16().unwrap().to_string(),
             "prometheus.io/path": uri.path(),
         });
-        let mut pod = objects::pod("shop", name, uri.host().unwrap(), "node1");
+        let mut pod = objects::pod(namespace, name, uri.host().unwrap(), "node1");
         pod["metadata"]["labels"] = json!({"app": "web"});
         pod["metadata"]["annotations"] = annotations;
         self.kube.put("pods", pod);
