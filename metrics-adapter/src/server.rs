@@ -56,6 +56,8 @@ pub struct Serving {
     pub per_address: usize,
     /// How long requests in flight may take at the end.
     pub drain: Duration,
+    /// Whether its connections are counted: the metric is about the APIs' listener alone.
+    pub counted: bool,
 }
 
 /// Names the families of this room, and makes their series exist.
@@ -97,10 +99,11 @@ pub async fn serve(listener: TcpListener, router: Router, serving: Serving, stop
                     continue;
                 };
                 let connection = connection(stream, router.clone(), serving.tls.clone(), graceful.watcher());
+                let open = if serving.counted { 1.0 } else { 0.0 };
                 tokio::spawn(async move {
-                    gauge!("metrics_adapter_connections").increment(1.0);
+                    gauge!("metrics_adapter_connections").increment(open);
                     connection.await;
-                    gauge!("metrics_adapter_connections").decrement(1.0);
+                    gauge!("metrics_adapter_connections").decrement(open);
                     drop((place, share));
                 });
             }

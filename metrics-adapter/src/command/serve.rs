@@ -87,13 +87,14 @@ async fn serve(args: &ServeArgs) -> Result<(), CommandError> {
     let scheme = if tls.is_some() { "https" } else { "http" };
     info!(api = %api_address, "metrics APIs: {scheme}://{api_address}/apis");
     info!(ops = %ops_address, "status page: http://{ops_address}/, metrics: http://{ops_address}/metrics");
-    let ops = Serving { tls: None, connections: 100, per_address: 25, drain: args.drain.drain_timeout };
+    let drain = args.drain.drain_timeout;
+    let ops = Serving { tls: None, connections: 100, per_address: 25, drain, counted: false };
     let ops_router = server::ops_router(operators);
     tokio::spawn(async move { server::serve(ops_listener, ops_router, ops, std::future::pending()).await });
     let connections = args.listeners.max_connections as usize;
     // Without a cluster there is but one address.
     let per_address = if gate_is_shut { (connections / 5).max(20) } else { connections };
-    let serving = Serving { tls, connections, per_address, drain: args.drain.drain_timeout };
+    let serving = Serving { tls, connections, per_address, drain, counted: true };
     let health = parts.sight.health.clone();
     let stop = async move {
         let name = signals.next().await;

@@ -165,7 +165,15 @@ fn requests_that_can_be_read_in_two_ways_give_nobody_what_another_may() {
         ("a null", get(NODES, &format!("X-Remote-User: eve\0\r\nX-Remote-User: {HPA}\r\n{close}"))),
         ("a user who is hop by hop", get(NODES, &format!("{eve}Connection: close, X-Remote-User\r\n"))),
         ("two hosts", get(NODES, &format!("{eve}Host: {HPA}\r\n{close}"))),
-        ("an upgrade", get(NODES, &format!("{eve}Upgrade: h2c\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\nConnection: Upgrade, HTTP2-Settings\r\n"))),
+        (
+            "an upgrade",
+            get(
+                NODES,
+                &format!(
+                    "{eve}Upgrade: h2c\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\nConnection: Upgrade, HTTP2-Settings\r\n"
+                ),
+            ),
+        ),
         ("HTTP/0.9", format!("GET {NODES}\r\n")),
         ("a host in front", format!("GET //a{NODES} HTTP/1.1\r\n{eve}{close}\r\n")),
         ("CONNECT", format!("CONNECT a:443 HTTP/1.1\r\nHost: a\r\n{eve}{close}\r\n{inner}")),
@@ -174,10 +182,15 @@ fn requests_that_can_be_read_in_two_ways_give_nobody_what_another_may() {
         ("a length with a sign", get(NODES, &format!("{eve}Content-Length: +{length}\r\n")) + &inner),
         ("a length that is none", get(NODES, &format!("{eve}Content-Length: 0x0\r\n")) + &inner),
         ("an unknown encoding", get(NODES, &format!("{eve}Transfer-Encoding: xchunked\r\n")) + "0\r\n\r\n" + &inner),
-        ("chunked, but not last", get(NODES, &format!("{eve}Transfer-Encoding: chunked, gzip\r\n")) + "0\r\n\r\n" + &inner),
+        (
+            "chunked, but not last",
+            get(NODES, &format!("{eve}Transfer-Encoding: chunked, gzip\r\n")) + "0\r\n\r\n" + &inner,
+        ),
         (
             "a length and an encoding",
-            get(NODES, &format!("{eve}Content-Length: {}\r\nTransfer-Encoding: chunked\r\n", length + 5)) + "0\r\n\r\n" + &inner,
+            get(NODES, &format!("{eve}Content-Length: {}\r\nTransfer-Encoding: chunked\r\n", length + 5))
+                + "0\r\n\r\n"
+                + &inner,
         ),
         ("a chunk of no number", get(NODES, &format!("{eve}Transfer-Encoding: chunked\r\n")) + "0x0\r\n\r\n" + &inner),
         ("a body", get(NODES, &format!("{eve}Content-Length: {length}\r\n")) + &inner),
@@ -411,7 +424,7 @@ fn old_versions_of_tls_are_refused_and_nothing_is_negotiated_twice() {
     }
     let said = openssl(&door, "-tls1_2", "sleep 0.3; echo R; sleep 1");
     let (_, after) = said.split_once("RENEGOTIATING").unwrap_or_else(|| panic!("{said}"));
-    assert!(after.contains("no renegotiation") || after.contains("alert"), "{said}");
-    assert!(!after.contains("verify return"), "it was negotiated again: {said}");
+    // What openssl says of a certificate, it says again of the next.
+    assert!(said.contains("verify return") && !after.contains("verify return"), "it was negotiated again: {said}");
     door.answers();
 }
