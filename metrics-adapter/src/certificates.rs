@@ -18,6 +18,7 @@ use crate::reload::State;
 
 pub use files::{CertificateError, follow};
 pub use made::SelfMade;
+pub use material::made_at;
 
 /// Certificates that are served with now: a connection gets those that are in force when it begins.
 #[derive(Clone, Debug)]

@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{error, info, warn};
 
-use crate::certificates::Certificates;
+use crate::certificates::{Certificates, made_at};
 use crate::kubernetes::{ApiService, Backoff, Connection, Seen, Watch, Watches, explain};
 
 pub use owner::{Own, Owner};
@@ -210,6 +210,8 @@ impl Own {
         match owner {
             Owner::Missing => None,
             Owner::Foreign(_) if !take_over => None,
+            // There is nothing to serve it with yet.
+            Owner::Foreign(_) if bundle.is_none() && self.makes_its_own => None,
             Owner::Foreign(_) => {
                 let mut spec = json!({
                     "service": {"namespace": self.namespace, "name": self.service, "port": 443},
@@ -223,6 +225,11 @@ impl Own {
             Owner::Ours => {
                 let bundle = bundle?;
                 let known = object.spec.ca_bundle.as_ref().is_some_and(|own| own.0 == bundle.as_bytes());
+                // A replica that hears of the Secret later must not undo what one did that heard sooner.
+                let theirs = object.spec.ca_bundle.as_ref().and_then(|own| made_at(&own.0));
+                if theirs.is_some_and(|theirs| made_at(bundle.as_bytes()).is_some_and(|own| theirs > own)) {
+                    return None;
+                }
                 let verified = object.spec.insecure_skip_tls_verify != Some(true);
                 let spec = json!({"caBundle": STANDARD.encode(bundle), "insecureSkipTLSVerify": false});
                 (!(known && verified)).then(|| json!({"metadata": {"resourceVersion": version}, "spec": spec}))

@@ -4,9 +4,10 @@
 mod ops;
 mod tls;
 
+use std::collections::HashMap;
 use std::io;
-use std::net::SocketAddr;
-use std::sync::Arc;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
@@ -36,11 +37,13 @@ const HEADERS: Duration = Duration::from_mins(1);
 /// The time that a client has to take some of an answer.
 const TAKING: Duration = Duration::from_secs(30);
 /// How often a silent connection of HTTP/2 is asked whether it is still there.
-const KEEP_ALIVE: Duration = Duration::from_secs(30);
+const KEEP_ALIVE: Duration = Duration::from_secs(20);
+/// A connection on which nothing comes for this long is closed. One of HTTP/2 that lives answers pings.
+const SILENCE: Duration = Duration::from_mins(1);
 /// The most headers of a request, in bytes: the aggregator sends two kilobytes.
 const LARGEST_HEADERS: usize = 64 << 10;
 /// Requests at once on one connection; the aggregator multiplexes everybody over one.
-const STREAMS: u32 = 1000;
+const STREAMS: u32 = 250;
 
 /// How a listener serves.
 #[derive(Clone)]
@@ -49,6 +52,8 @@ pub struct Serving {
     pub tls: Option<TlsAcceptor>,
     /// Connections at once; further ones wait in the kernel's queue.
     pub connections: usize,
+    /// Connections of one address at once; further ones are closed. So nobody alone can take all places.
+    pub per_address: usize,
     /// How long requests in flight may take at the end.
     pub drain: Duration,
     /// Whether its connections are counted: the metric is about the APIs' listener alone.
@@ -60,7 +65,7 @@ pub fn describe_metrics() {
     describe_gauge!("metrics_adapter_connections", "Connections to the APIs' listener that are open.");
     describe_counter!("metrics_adapter_connection_errors_total", "Connections that were given up, by what failed.");
     gauge!("metrics_adapter_connections").set(0.0);
-    for stage in ["accept", "handshake"] {
+    for stage in ["accept", "handshake", "too_many"] {
         counter!("metrics_adapter_connection_errors_total", "stage" => stage).absolute(0);
     }
 }
@@ -74,6 +79,7 @@ pub async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 pub async fn serve(listener: TcpListener, router: Router, serving: Serving, stop: impl Future<Output = ()>) -> bool {
     let places = Arc::new(Semaphore::new(serving.connections));
     let graceful = GracefulShutdown::new();
+    let shares = Shares::default();
     let mut stop = std::pin::pin!(stop);
     loop {
         let next = async {
@@ -86,14 +92,19 @@ pub async fn serve(listener: TcpListener, router: Router, serving: Serving, stop
             () = &mut stop => break,
         };
         match accepted {
-            Ok((stream, _)) => {
+            Ok((stream, from)) => {
+                let Some(share) = Share::take(&shares, from.ip(), serving.per_address) else {
+                    counter!("metrics_adapter_connection_errors_total", "stage" => "too_many").increment(1);
+                    debug!("{from}: has {} connections already", serving.per_address);
+                    continue;
+                };
                 let connection = connection(stream, router.clone(), serving.tls.clone(), graceful.watcher());
                 let open = if serving.counted { 1.0 } else { 0.0 };
                 tokio::spawn(async move {
                     gauge!("metrics_adapter_connections").increment(open);
                     connection.await;
                     gauge!("metrics_adapter_connections").decrement(open);
-                    drop(place);
+                    drop((place, share));
                 });
             }
             Err(error) => {
@@ -108,6 +119,36 @@ pub async fn serve(listener: TcpListener, router: Router, serving: Serving, stop
     timeout(serving.drain, graceful.shutdown()).await.is_ok()
 }
 
+/// How many connections each address has.
+type Shares = Arc<Mutex<HashMap<IpAddr, usize>>>;
+
+/// One connection of an address, for as long as it is open.
+struct Share(Shares, IpAddr);
+
+impl Share {
+    fn take(shares: &Shares, address: IpAddr, most: usize) -> Option<Self> {
+        let mut open = shares.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = open.entry(address).or_default();
+        if *own >= most {
+            return None;
+        }
+        *own += 1;
+        Some(Self(Arc::clone(shares), address))
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(own) = open.get_mut(&self.1) {
+            *own -= 1;
+            if *own == 0 {
+                open.remove(&self.1);
+            }
+        }
+    }
+}
+
 async fn connection(
     stream: TcpStream,
     router: Router,
@@ -118,6 +159,7 @@ async fn connection(
     let _ = stream.set_nodelay(true);
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(TAKING));
+    stream.set_read_timeout(Some(SILENCE));
     let stream = Box::pin(stream);
     let Some(tls) = tls else { return answer(stream, None, router, watcher).await };
     match timeout(HANDSHAKE, tls.accept(stream)).await {

@@ -9,6 +9,8 @@ use crate::model::Moment;
 /// More than this is not kept, in bytes: the answers to fifty selectors of a thousand pods fit. What is kept stays until
 /// somebody asks of a later snapshot, and the allocator keeps as much again.
 const LARGEST: usize = 16 << 20;
+/// Longer questions are none that anybody asks twice, in bytes.
+const LONGEST_QUESTION: usize = 4096;
 
 /// Answers that were given already, for as long as the snapshot lives that they were made from.
 #[derive(Debug, Default)]
@@ -45,8 +47,8 @@ impl Cache {
             *kept = Kept { of: origin(instant), ..Kept::default() };
         }
         // Compressed it may be kept as well.
-        let bytes = body.len() + body.len() / 4;
-        if kept.bytes + bytes <= LARGEST {
+        let bytes = body.len() + body.len() / 4 + question.len();
+        if question.len() <= LONGEST_QUESTION && kept.bytes + bytes <= LARGEST {
             kept.bytes += bytes;
             kept.answers.insert((question.to_owned(), format), Arc::clone(body));
         }

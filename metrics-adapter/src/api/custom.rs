@@ -98,6 +98,11 @@ pub(super) async fn of_root_object(
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
     let (version, resource, name, metric) = parameters(path)?;
+    // `namespaces/shop/m` is, for who decides whether it may be answered, a list of `m` in shop; the metrics of a
+    // namespace are at `namespaces/shop/metrics/m`.
+    if resource == "namespaces" {
+        return Err(Failure::no_such_path());
+    }
     let version = Version::parse(&version)?;
     answer(&api, &Question { version, resource, namespace: None, name, metric }, &uri, &headers)
 }

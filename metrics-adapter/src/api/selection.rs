@@ -18,14 +18,20 @@ pub(super) struct Query {
 impl Query {
     pub(super) fn parse(query: Option<&str>) -> Result<Self, Failure> {
         let mut parsed = Self::default();
+        let mut seen: Vec<String> = Vec::new();
         for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
+            // Of several the first counts, as for Go: by that it was decided whether this may be answered.
+            if seen.iter().any(|own| *own == *name) {
+                continue;
+            }
             match &*name {
                 "labelSelector" => parsed.labels = Selector::parse(&value)?,
                 "metricLabelSelector" => parsed.metric_labels = Selector::parse(&value)?,
                 "fieldSelector" => parsed.fields = FieldSelector::parse(&value)?,
-                "watch" => parsed.watch = matches!(&*value, "1" | "true"),
-                _ => {}
+                "watch" => parsed.watch = !(value == "0" || value.eq_ignore_ascii_case("false")),
+                _ => continue,
             }
+            seen.push(name.into_owned());
         }
         Ok(parsed)
     }

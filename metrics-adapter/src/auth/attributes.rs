@@ -5,6 +5,9 @@ use serde_json::{Value, json};
 
 use super::Refusal;
 
+/// Longer than any path that means something, in bytes: each part of it has 253 at most.
+const LONGEST_PATH: usize = 4096;
+
 /// What a request wants, as roles have it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attributes {
@@ -44,6 +47,9 @@ impl Attributes {
     /// What a request wants. A path is refused if whoever routes it might read another one.
     pub fn of(method: &Method, uri: &Uri) -> Result<Self, Malformed> {
         let path = uri.path();
+        if path.len() > LONGEST_PATH {
+            return Err(Malformed(format!("the path is longer than {LONGEST_PATH} bytes")));
+        }
         let trimmed = path.trim_matches('/');
         let segments: Vec<String> =
             if trimmed.is_empty() { Vec::new() } else { trimmed.split('/').map(decode).collect::<Result<_, _>>()? };
@@ -73,11 +79,16 @@ impl Attributes {
         };
         if name.is_empty() && verb == "get" {
             verb = "list";
+            let mut seen = (false, false);
             for (key, value) in form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()) {
                 match &*key {
-                    "watch" if !matches!(&*value, "0" | "false") => verb = "watch",
+                    // Of several the first counts, as for Go.
+                    "watch" if !std::mem::replace(&mut seen.0, true) => {
+                        let no = value == "0" || value.eq_ignore_ascii_case("false");
+                        verb = if no { verb } else { "watch" };
+                    }
                     // Who may see one object may list that one.
-                    "fieldSelector" => {
+                    "fieldSelector" if !std::mem::replace(&mut seen.1, true) => {
                         let own = value.strip_prefix("metadata.name=").map(|name| name.trim_start_matches('='));
                         let own = own.filter(|name| !name.contains([',', '='])).unwrap_or_default();
                         own.clone_into(&mut name);

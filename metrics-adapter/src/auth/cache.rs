@@ -1,16 +1,20 @@
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use metrics::counter;
 use tokio::sync::watch;
+use tracing::{info, warn};
 
 use crate::clock::Clock;
 use crate::model::{Moment, Wall};
 
 /// More answers than this many are not remembered: who asks for ever other things must not fill the memory.
 const MOST: usize = 10_000;
+/// Refusals are kept apart, so that who is refused for ever other things takes nobody's place.
+const MOST_REFUSALS: usize = 2_000;
+/// More questions than this many are not asked at once; further ones are turned away.
+const MOST_ASKED: usize = 500;
 /// While the API server is away, it is asked again behind no more often than this.
 const RETRY: Duration = Duration::from_secs(10);
 
@@ -48,11 +52,15 @@ pub(super) struct Cache<V> {
 
 #[derive(Debug)]
 struct Inner<V> {
-    known: HashMap<Box<[u8]>, Known<V>>,
-    asked: HashMap<Box<[u8]>, watch::Receiver<Option<Said<V>>>>,
+    granted: HashMap<Key, Known<V>>,
+    refused: HashMap<Key, Known<V>>,
+    asked: HashMap<Key, watch::Receiver<Option<Said<V>>>>,
     /// When the API server last failed to answer, if it has not answered since.
     failed: Option<Moment>,
 }
+
+/// A digest of what is asked: of a fixed size, however much that is, and of tokens nothing else is kept.
+pub(super) type Key = [u8; 32];
 
 type Said<V> = Result<Answer<V>, Arc<str>>;
 
@@ -67,22 +75,24 @@ struct Known<V> {
 enum Step<V> {
     Answer(Answer<V>),
     Wait(watch::Receiver<Option<Said<V>>>, Option<Answer<V>>),
+    TooMany,
 }
 
 impl<V: Clone + Send + Sync + 'static> Cache<V> {
     pub(super) fn new(policy: Policy, clock: Clock) -> Self {
-        let inner = Inner { known: HashMap::new(), asked: HashMap::new(), failed: None };
+        let inner = Inner { granted: HashMap::new(), refused: HashMap::new(), asked: HashMap::new(), failed: None };
         Self { policy, clock, inner: Arc::new(Mutex::new(inner)) }
     }
 
     /// The answer to a question, remembered or asked for. Those who ask the same at once wait for one question. The
     /// error says why there is none. An answer may say when it expires.
-    pub(super) async fn ask<F>(&self, key: &[u8], question: impl FnOnce() -> F) -> Said<V>
+    pub(super) async fn ask<F>(&self, key: &Key, question: impl FnOnce() -> F) -> Said<V>
     where
         F: Future<Output = Result<(Answer<V>, Option<Wall>), String>> + Send + 'static,
     {
         match self.step(key, question) {
             Step::Answer(answer) => Ok(answer),
+            Step::TooMany => Err(format!("more than {MOST_ASKED} {}s are being asked for", self.policy.what).into()),
             Step::Wait(mut said, fallback) => {
                 let said = match said.wait_for(Option::is_some).await {
                     Ok(said) => (*said).clone(),
@@ -100,7 +110,7 @@ impl<V: Clone + Send + Sync + 'static> Cache<V> {
         }
     }
 
-    fn step<F>(&self, key: &[u8], question: impl FnOnce() -> F) -> Step<V>
+    fn step<F>(&self, key: &Key, question: impl FnOnce() -> F) -> Step<V>
     where
         F: Future<Output = Result<(Answer<V>, Option<Wall>), String>> + Send + 'static,
     {
@@ -109,7 +119,12 @@ impl<V: Clone + Send + Sync + 'static> Cache<V> {
         let resting = inner.failed.is_some_and(|failed| now.moment.since(failed) < RETRY);
         let Policy { fresh, good, away, refused, .. } = self.policy;
         let mut fallback = None;
-        if let Some(known) = inner.known.get(key).filter(|known| known.expires.is_none_or(|end| now.wall < end)) {
+        if let Some(known) = inner
+            .granted
+            .get(key)
+            .or_else(|| inner.refused.get(key))
+            .filter(|known| known.expires.is_none_or(|end| now.wall < end))
+        {
             let age = now.moment.since(known.at);
             match &known.answer {
                 Answer::Refused(_) if age < refused => {
@@ -146,6 +161,10 @@ impl<V: Clone + Send + Sync + 'static> Cache<V> {
             }
         }
         let waits = inner.asked.get(key).cloned();
+        if waits.is_none() && inner.asked.len() >= MOST_ASKED {
+            self.count("turned_away");
+            return fallback.map_or(Step::TooMany, Step::Answer);
+        }
         Step::Wait(
             waits.unwrap_or_else(|| {
                 self.count("miss");
@@ -156,26 +175,31 @@ impl<V: Clone + Send + Sync + 'static> Cache<V> {
     }
 
     /// Asks, and goes on to ask when whoever wanted to know no longer does: the next will.
-    fn begin<F>(&self, inner: &mut Inner<V>, key: &[u8], question: F) -> watch::Receiver<Option<Said<V>>>
+    fn begin<F>(&self, inner: &mut Inner<V>, key: &Key, question: F) -> watch::Receiver<Option<Said<V>>>
     where
         F: Future<Output = Result<(Answer<V>, Option<Wall>), String>> + Send + 'static,
     {
         let (says, said) = watch::channel(None);
-        let key: Box<[u8]> = key.into();
-        inner.asked.insert(key.clone(), said.clone());
-        let (own, clock) = (Arc::clone(&self.inner), self.clock);
+        let key = *key;
+        inner.asked.insert(key, said.clone());
+        let (own, clock, what) = (Arc::clone(&self.inner), self.clock, self.policy.what);
         tokio::spawn(async move {
             let outcome = question.await;
             let mut inner = lock(&own);
             inner.asked.remove(&key);
             let outcome = match outcome {
                 Ok((answer, expires)) => {
-                    inner.failed = None;
+                    if inner.failed.take().is_some() {
+                        info!(review = what, "the API server answers again");
+                    }
                     inner.remember(key, Known { answer: answer.clone(), at: clock.moment(), expires });
                     Ok(answer)
                 }
                 Err(problem) => {
-                    inner.failed = Some(clock.moment());
+                    // Once for as long as it lasts.
+                    if inner.failed.replace(clock.moment()).is_none() {
+                        warn!(review = what, "{problem}; what was allowed within the last hour still is");
+                    }
                     Err(problem.into())
                 }
             };
@@ -191,22 +215,20 @@ impl<V: Clone + Send + Sync + 'static> Cache<V> {
 }
 
 impl<V> Inner<V> {
-    fn remember(&mut self, key: Box<[u8]>, known: Known<V>) {
-        if self.known.len() >= MOST && !self.known.contains_key(&key) {
+    fn remember(&mut self, key: Key, known: Known<V>) {
+        let (kept, other, most) = match known.answer {
+            Answer::Granted(_) => (&mut self.granted, &mut self.refused, MOST),
+            Answer::Refused(_) => (&mut self.refused, &mut self.granted, MOST_REFUSALS),
+        };
+        other.remove(&key);
+        if kept.len() >= most && !kept.contains_key(&key) {
             // The older half goes: rare, and cheap for each that came.
-            let mut moments: Vec<Moment> = self.known.values().map(|known| known.at).collect();
+            let mut moments: Vec<Moment> = kept.values().map(|known| known.at).collect();
             moments.sort_unstable();
             let middle = moments[moments.len() / 2];
-            self.known.retain(|_, known| known.at > middle);
+            kept.retain(|_, known| known.at > middle);
         }
-        match self.known.entry(key) {
-            Entry::Occupied(mut entry) => {
-                entry.insert(known);
-            }
-            Entry::Vacant(entry) => {
-                entry.insert(known);
-            }
-        }
+        kept.insert(key, known);
     }
 }
 

@@ -11,10 +11,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
-use tracing::warn;
 
 use super::attributes::Attributes;
-use super::cache::{Answer, Cache, Policy};
+use super::cache::{Answer, Cache, Key, Policy};
 use super::identity::User;
 use crate::clock::Clock;
 use crate::kubernetes::{Connection, explain};
@@ -53,7 +52,8 @@ pub(super) struct Reviews {
 #[derive(Clone)]
 struct Asks {
     client: kube::Client,
-    places: Arc<Semaphore>,
+    /// For each kind its own, so that tokens nobody knows keep nobody from being answered who is known.
+    places: [Arc<Semaphore>; 2],
     clock: Clock,
 }
 
@@ -102,7 +102,8 @@ impl std::fmt::Debug for Reviews {
 
 impl Reviews {
     pub(super) fn new(connection: &Connection, clock: Clock) -> Self {
-        let asks = Asks { client: connection.client(), places: Arc::new(Semaphore::new(AT_ONCE)), clock };
+        let asks =
+            Asks { client: connection.client(), places: [(); 2].map(|()| Arc::new(Semaphore::new(AT_ONCE))), clock };
         Self { asks, access: Cache::new(ACCESS, clock), tokens: Cache::new(TOKEN, clock) }
     }
 
@@ -111,6 +112,7 @@ impl Reviews {
         let mut key = Vec::with_capacity(512);
         attributes.key(&mut key);
         user.key(&mut key);
+        let key = digested(&key);
         let answer = self.access.ask(&key, || {
             let (kind, wanted) = attributes.review();
             let spec = json!({
@@ -127,9 +129,11 @@ impl Reviews {
         if token.len() > LONGEST_TOKEN {
             return Ok(Answer::Refused("the token is too long".into()));
         }
-        // Tokens themselves are kept nowhere.
-        let key = digest(&SHA256, token.as_bytes());
-        let answer = self.tokens.ask(key.as_ref(), || {
+        if expiry(token).is_some_and(|end| self.asks.clock.now().wall >= end) {
+            return Ok(Answer::Refused("the token has expired".into()));
+        }
+        let key = digested(token.as_bytes());
+        let answer = self.tokens.ask(&key, || {
             let (asks, token) = (self.asks.clone(), token.to_owned());
             async move {
                 let answer = asks.token(&token).await?;
@@ -171,9 +175,10 @@ impl Asks {
         path: &str,
         review: &Value,
     ) -> Result<T, String> {
+        let place = timeout(ANSWER, self.places[usize::from(what == TOKEN.what)].acquire()).await;
+        let Ok(Ok(_place)) = place else { return Err(format!("too many {what}s wait for the API server")) };
         let began = self.clock.moment();
         let asked = timeout(ANSWER, async {
-            let _place = self.places.acquire().await;
             let request = hyper::Request::post(path).header(CONTENT_TYPE, "application/json");
             let body = serde_json::to_vec(review).map_err(|error| error.to_string())?;
             let request = request.body(body).map_err(|error| error.to_string())?;
@@ -183,11 +188,15 @@ impl Asks {
         histogram!("metrics_adapter_review_duration_seconds", "kind" => what).record(self.clock.moment().since(began));
         answer.map_err(|problem| {
             counted(what, "failed");
-            let problem = format!("a {what} could not be made: {problem}");
-            warn!("{problem}");
-            problem
+            format!("a {what} could not be made: {problem}")
         })
     }
+}
+
+fn digested(bytes: &[u8]) -> Key {
+    let mut key = Key::default();
+    key.copy_from_slice(digest(&SHA256, bytes).as_ref());
+    key
 }
 
 fn counted(what: &'static str, outcome: &'static str) {

@@ -8,7 +8,7 @@ use kube::Api;
 use kube::api::PostParams;
 use metrics::{counter, gauge};
 use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tracing::{error, info, warn};
 
 use super::material::{Action, Lifetimes, Material};
@@ -18,9 +18,13 @@ use crate::kubernetes::{Backoff, Connection, Secret, Seen, Watch, Watches, expla
 use crate::model::Wall;
 
 const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "metrics-adapter");
+const TYPE: &str = "Opaque";
 const PART: (&str, &str) = ("app.kubernetes.io/name", "metrics-adapter");
 /// It is looked at whether something is due at least this often; clocks may be set.
 const LOOK: Duration = Duration::from_mins(1);
+
+/// A Secret that stays as it was written for so long is fought over by nobody.
+const CALM: Duration = Duration::from_secs(5);
 
 /// Certificates of an authority of its own, which all replicas share in a Secret.
 ///
@@ -91,7 +95,7 @@ enum Write {
 impl Keeper {
     async fn run(self, mut seen: watch::Receiver<Seen<Secret>>) {
         let mut held: Option<Material> = None;
-        let mut backoff = Backoff::default();
+        let (mut backoff, mut rest) = (Backoff::default(), Instant::now());
         let look = LOOK.min(self.own.lifetime / 30);
         loop {
             let secret = seen.borrow_and_update().clone();
@@ -100,16 +104,20 @@ impl Keeper {
                 match self.judge(secret, &mut held) {
                     Ok(None) => {
                         self.state.send_if_modified(|made| made.problem.take().is_some());
-                        backoff.succeeded();
-                    }
-                    Ok(Some(write)) => match self.write(write).await {
-                        // The watch tells what was written, by whomever; for a while it is waited for.
-                        Ok(()) => pause = backoff.failed().max(Duration::from_secs(2)),
-                        Err(problem) => {
-                            self.trouble(&problem);
-                            pause = backoff.failed();
+                        // Whoever else writes it must not be fought at full speed.
+                        if rest + CALM < Instant::now() {
+                            backoff.succeeded();
                         }
-                    },
+                    }
+                    Ok(Some(_)) if Instant::now() < rest => pause = rest - Instant::now(),
+                    Ok(Some(write)) => {
+                        // The watch tells what was written, by whomever.
+                        pause = backoff.failed();
+                        rest = Instant::now() + pause;
+                        if let Err(problem) = self.write(write).await {
+                            self.trouble(&problem);
+                        }
+                    }
                     Err(problem) => self.trouble(&problem),
                 }
             }
@@ -137,6 +145,13 @@ impl Keeper {
                 "Secret {}/{} is not labelled {}={}, so it is somebody else's and left as it is; delete it, or name \
                  another with --secret-name",
                 self.own.namespace, self.own.secret, MANAGED_BY.0, MANAGED_BY.1
+            ));
+        }
+        if secret.type_.as_deref().is_some_and(|own| own != TYPE) {
+            return Err(format!(
+                "Secret {}/{} is not of type {TYPE}, which cannot be changed; delete it, or name another with \
+                 --secret-name",
+                self.own.namespace, self.own.secret
             ));
         }
         let empty = BTreeMap::new();
@@ -223,5 +238,5 @@ impl Keeper {
 }
 
 fn whole(metadata: ObjectMeta, material: &Material) -> WholeSecret {
-    WholeSecret { metadata, data: Some(material.data()), type_: Some("Opaque".to_owned()), ..WholeSecret::default() }
+    WholeSecret { metadata, data: Some(material.data()), type_: Some(TYPE.to_owned()), ..WholeSecret::default() }
 }

@@ -123,6 +123,10 @@ impl Material {
     ) -> Result<Self, String> {
         match action {
             Action::Keep => Ok(self.clone()),
+            // Nobody knows an authority any more: there is nothing to go on from.
+            Action::Authority if self.not_after <= now || self.authorities.iter().all(|own| own.not_after <= now) => {
+                Self::new(names, lifetimes, now)
+            }
             Action::Authority => {
                 let (newest, authority_key) = authority(lifetimes, now)?;
                 let mut authorities = vec![newest];
@@ -281,6 +285,13 @@ fn certify(
     Ok(Material { authorities, authority_key, certificate, key: key_pem, not_before, not_after, certified })
 }
 
+/// When the newest authority of a bundle was made, in seconds since 1970; nothing, if it was not made here.
+#[must_use]
+pub fn made_at(bundle: &[u8]) -> Option<i64> {
+    let text = std::str::from_utf8(bundle).ok()?;
+    authorities(text).ok()?.first().map(|newest| newest.made)
+}
+
 /// Both in seconds since 1970.
 fn valid(params: &mut CertificateParams, from: i64, to: i64) {
     let since = |seconds: i64| Duration::from_secs(u64::try_from(seconds).unwrap_or(0));
@@ -366,8 +377,13 @@ mod tests {
             let expected = if later < 0 { Action::Keep } else { action };
             assert_eq!(found, expected, "{later}");
         }
-        let renewed = material.after(Action::Authority, &names(), lifetimes(), NOW + 181 * DAY).unwrap();
-        assert_eq!(renewed.due(lifetimes(), NOW + 181 * DAY + 299), Action::Certificate, "the old one has expired");
+        // Whoever slept through it all begins anew, and is believed.
+        for asleep in [181 * DAY, 400 * DAY] {
+            let renewed = material.after(Action::Authority, &names(), lifetimes(), NOW + asleep).unwrap();
+            assert_eq!(renewed.due(lifetimes(), NOW + asleep), Action::Keep);
+            believed(&renewed.bundle(), &renewed, NOW + asleep).unwrap();
+            assert!(Material::read(&renewed.data(), &names()).unwrap().is(&renewed));
+        }
     }
 
     #[test]

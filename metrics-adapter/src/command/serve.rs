@@ -81,16 +81,20 @@ async fn serve(args: &ServeArgs) -> Result<(), CommandError> {
     let gate = origin.gate();
     let tls = certificates.clone().map(|own| server::acceptor(own, gate.is_some())).transpose();
     let tls = tls.map_err(|error| CommandError::Failed(format!("TLS: {error}")))?;
+    let gate_is_shut = gate.is_some();
     let parts = Parts::start(args, clock, config, origin, certificates)?;
     let operators = Operators { registry, sight: parts.sight.clone() };
     let scheme = if tls.is_some() { "https" } else { "http" };
     info!(api = %api_address, "metrics APIs: {scheme}://{api_address}/apis");
     info!(ops = %ops_address, "status page: http://{ops_address}/, metrics: http://{ops_address}/metrics");
     let drain = args.drain.drain_timeout;
-    let ops = Serving { tls: None, connections: 100, drain, counted: false };
+    let ops = Serving { tls: None, connections: 100, per_address: 25, drain, counted: false };
     let ops_router = server::ops_router(operators);
     tokio::spawn(async move { server::serve(ops_listener, ops_router, ops, std::future::pending()).await });
-    let serving = Serving { tls, connections: args.listeners.max_connections as usize, drain, counted: true };
+    let connections = args.listeners.max_connections as usize;
+    // Without a cluster there is but one address.
+    let per_address = if gate_is_shut { (connections / 5).max(20) } else { connections };
+    let serving = Serving { tls, connections, per_address, drain, counted: true };
     let health = parts.sight.health.clone();
     let stop = async move {
         let name = signals.next().await;
@@ -344,7 +348,11 @@ impl Cluster {
             let registration = Registration {
                 connection: self.connection.clone(),
                 watches: self.watches.clone(),
-                own: Own { namespace: self.namespace.clone(), service: args.cluster.service_name.clone() },
+                own: Own {
+                    namespace: self.namespace.clone(),
+                    service: args.cluster.service_name.clone(),
+                    makes_its_own: matches!(certificates, Certificates::Made(_)),
+                },
                 take_over: args.cluster.take_over,
                 resource_metrics: args.cluster.resource_metrics,
                 certificates: certificates.clone(),

@@ -30,6 +30,8 @@ const ANSWER: Duration = Duration::from_secs(30);
 const SILENCE: Duration = Duration::from_secs(15);
 /// A watch that ends sooner without an event was no watch.
 const SHORT: Duration = Duration::from_secs(1);
+/// A watch that lasts longer is one that works: the next pause is short again.
+const LASTING: Duration = Duration::from_mins(1);
 const PAGE: u32 = 500;
 
 /// What a watch says.
@@ -120,8 +122,8 @@ enum Broken {
     Resume(Option<String>),
     /// From the start: the API server no longer knows where it was.
     Restart(Option<String>),
-    /// From the start by LISTs: the API server has no streaming lists.
-    List(String),
+    /// From the start by a LIST: the API server has no streaming lists, or for this once.
+    List(String, bool),
     Unwanted,
 }
 
@@ -163,9 +165,14 @@ impl<K: Object + DeserializeOwned> Watch<K> {
         self.up(false);
         let mut backoff = Backoff::default();
         let mut version: Option<String> = None;
+        let mut by_list = false;
         loop {
             let began = Instant::now();
-            let broken = self.follow(&mut version, &mut backoff, &mut tell).await;
+            let broken = self.follow(&mut version, by_list, &mut tell).await;
+            by_list = false;
+            if began.elapsed() > LASTING {
+                backoff.succeeded();
+            }
             let problem = match broken {
                 Broken::Unwanted => return,
                 Broken::Resume(problem) => problem,
@@ -173,10 +180,12 @@ impl<K: Object + DeserializeOwned> Watch<K> {
                     version = None;
                     problem
                 }
-                Broken::List(problem) => {
-                    self.watches.0.lists_only.store(true, Ordering::Relaxed);
-                    info!(resource = &*self.name, "streaming lists are not served, so LISTs are asked for: {problem}");
-                    version = None;
+                Broken::List(problem, for_ever) => {
+                    if for_ever {
+                        self.watches.0.lists_only.store(true, Ordering::Relaxed);
+                    }
+                    info!(resource = &*self.name, "no streaming list, so a LIST is asked for: {problem}");
+                    (version, by_list) = (None, true);
                     continue;
                 }
             };
@@ -193,16 +202,16 @@ impl<K: Object + DeserializeOwned> Watch<K> {
     async fn follow(
         &self,
         version: &mut Option<String>,
-        backoff: &mut Backoff,
+        by_list: bool,
         tell: &mut impl AsyncFnMut(Event<K>) -> Result<(), Gone>,
     ) -> Broken {
-        let lists = self.watches.0.lists_only.load(Ordering::Relaxed);
+        let lists = by_list || self.watches.0.lists_only.load(Ordering::Relaxed);
         if version.is_none() && lists {
             match self.list(tell).await {
                 Ok(listed) => *version = Some(listed),
                 Err(broken) => return broken,
             }
-            self.completed(backoff);
+            self.completed();
         }
         let seconds = fastrand::u32(WATCH_SECONDS);
         let mut initial = version.is_none();
@@ -214,7 +223,8 @@ impl<K: Object + DeserializeOwned> Watch<K> {
             send_initial_events: initial,
         };
         let began = Instant::now();
-        let from = version.clone().unwrap_or_else(|| "0".to_owned());
+        // What is read from the start is not older than what the API server has: no cache that lags behind.
+        let from = version.clone().unwrap_or_default();
         let stream = match timeout(ANSWER, self.api.watch(&params, &from)).await {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) => return refused(&error, initial),
@@ -237,12 +247,9 @@ impl<K: Object + DeserializeOwned> Watch<K> {
                 Ok(Some(Err(error))) => return broke(&error, initial),
                 Ok(None) if initial => return Broken::Restart(Some("it ended before it was complete".to_owned())),
                 Ok(None) => return Broken::Resume(None),
-                Err(_) if initial => return Broken::List(format!("nothing within {SILENCE:?}")),
+                Err(_) if initial => return Broken::List(format!("nothing within {SILENCE:?}"), false),
                 Err(_) => return Broken::Resume(Some(format!("nothing came within {patience:?}"))),
             };
-            if !initial {
-                backoff.succeeded();
-            }
             counter!("metrics_adapter_watch_events_total", "resource" => Self::resource()).increment(1);
             let told = match event {
                 WatchEvent::Added(object) | WatchEvent::Modified(object) => {
@@ -266,7 +273,7 @@ impl<K: Object + DeserializeOwned> Watch<K> {
                         initial = false;
                         counter!("metrics_adapter_lists_total", "resource" => Self::resource(), "how" => "stream")
                             .increment(1);
-                        self.completed(backoff);
+                        self.completed();
                         tell(Event::Complete).await
                     } else {
                         Ok(())
@@ -318,8 +325,7 @@ impl<K: Object + DeserializeOwned> Watch<K> {
         }
     }
 
-    fn completed(&self, backoff: &mut Backoff) {
-        backoff.succeeded();
+    fn completed(&self) {
         self.watches.change(&self.name, |state| state.complete = true);
         self.connected();
     }
@@ -358,7 +364,7 @@ fn refused(error: &kube::Error, initial: bool) -> Broken {
     let problem = explain(error);
     match error {
         // 422: it does not have streaming lists switched on; 400: it does not know what is asked for.
-        kube::Error::Api(status) if initial && matches!(status.code, 400 | 422) => Broken::List(problem),
+        kube::Error::Api(status) if initial && matches!(status.code, 400 | 422) => Broken::List(problem, true),
         kube::Error::Api(status) if status.code == 410 => Broken::Restart(Some(problem)),
         _ => Broken::Resume(Some(problem)),
     }
@@ -367,5 +373,7 @@ fn refused(error: &kube::Error, initial: bool) -> Broken {
 /// The stream broke.
 fn broke(error: &kube::Error, initial: bool) -> Broken {
     let problem = Some(explain(error));
-    if initial { Broken::Restart(problem) } else { Broken::Resume(problem) }
+    // What cannot be read now could not be read when it came again; what is cut off can.
+    let unreadable = matches!(error, kube::Error::SerdeError(error) if !error.is_eof());
+    if initial || unreadable { Broken::Restart(problem) } else { Broken::Resume(problem) }
 }

@@ -10,6 +10,8 @@ pub struct Own {
     pub namespace: String,
     /// Its Service's name.
     pub service: String,
+    /// Whether the certificate is made here.
+    pub makes_its_own: bool,
 }
 
 /// Whose an `APIService` is.
@@ -57,7 +59,8 @@ mod tests {
 
     #[test]
     fn an_apiservice_is_its_own_by_the_label_and_by_pointing_at_its_service() {
-        let own = Own { namespace: "monitoring".to_owned(), service: "metrics-adapter".to_owned() };
+        let own =
+            Own { namespace: "monitoring".to_owned(), service: "metrics-adapter".to_owned(), makes_its_own: true };
         let object = |label: &str, namespace: &str, name: &str| {
             serde_json::from_value::<ApiService>(json!({
                 "metadata": {"labels": {"app.kubernetes.io/name": label}},
