@@ -243,8 +243,7 @@ fn one_namespace_is_watched_with_a_role_in_it_and_nothing_else_is_asked_for() {
         let there = request.path.contains("/namespaces/real-world/");
         let map = request.path == "/api/v1/namespaces/kube-system/configmaps";
         let review = request.verb == "create" && request.path.ends_with("reviews");
-        let own_services = request.resource == "apiservices" && request.name.ends_with("external.metrics.k8s.io")
-            || request.name.ends_with("custom.metrics.k8s.io");
+        let own_services = request.resource == "apiservices" && request.name.ends_with("metrics.k8s.io");
         assert!(there || map || review || own_services, "{request:#?}");
     }
     let all = problems(&adapter);
