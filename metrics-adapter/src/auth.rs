@@ -108,6 +108,9 @@ impl Gate {
     async fn user(&self, peer: Option<&Peer>, headers: &HeaderMap) -> Result<User, Refusal> {
         let mut problems = Vec::new();
         if let Some(peer) = peer {
+            if self.trust.since().is_none() {
+                return Err(Refusal::Unavailable("whom the cluster trusts is not known yet".to_owned()));
+            }
             let trust = self.trust.current();
             match identity::by_certificate(peer, &trust, headers, self.clock.now()) {
                 Claim::Is(how, user) => {

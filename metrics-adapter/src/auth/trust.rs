@@ -44,7 +44,14 @@ pub(super) struct FrontProxy {
 
 /// Whom a cluster trusts, as far as it is known.
 #[derive(Clone, Debug)]
-pub struct TrustState(watch::Receiver<Known>);
+pub struct TrustState {
+    known: watch::Receiver<Known>,
+    watches: Watches,
+}
+
+fn watch_name() -> String {
+    format!("configmap {NAMESPACE}/{NAME}")
+}
 
 #[derive(Clone, Debug)]
 struct Known {
@@ -60,7 +67,7 @@ impl TrustState {
             api: Api::<ConfigMap>::namespaced(connection.client(), NAMESPACE),
             labels: None,
             fields: Some(format!("metadata.name={NAME}")),
-            name: format!("configmap {NAMESPACE}/{NAME}"),
+            name: watch_name(),
             watches: watches.clone(),
         };
         let mut seen = watch.one();
@@ -80,24 +87,34 @@ impl TrustState {
                 }
             }
         });
-        Self(known)
+        Self { known, watches: watches.clone() }
     }
 
     /// What it is now.
     pub(super) fn current(&self) -> Arc<Trust> {
-        Arc::clone(&self.0.borrow().trust)
+        Arc::clone(&self.known.borrow().trust)
+    }
+
+    /// What it is not known for want of; nothing, once it was known.
+    #[must_use]
+    pub fn waits_for(&self) -> Option<String> {
+        let known = self.known.borrow();
+        let name = watch_name();
+        let broken = || self.watches.states().into_iter().find(|(own, _)| *own == name)?.1.problem;
+        let unknown = || broken().map_or_else(|| name.clone(), |problem| format!("{name} ({problem})"));
+        known.since.is_none().then(|| known.problem.clone().unwrap_or_else(unknown))
     }
 
     /// When it was read; never, as long as it is not known.
     #[must_use]
     pub fn since(&self) -> Option<Wall> {
-        self.0.borrow().since
+        self.known.borrow().since
     }
 
     /// What is wrong with the `ConfigMap`, if something is.
     #[must_use]
     pub fn problem(&self) -> Option<String> {
-        self.0.borrow().problem.clone()
+        self.known.borrow().problem.clone()
     }
 }
 

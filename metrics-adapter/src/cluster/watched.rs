@@ -27,7 +27,8 @@ const REST: Duration = Duration::from_millis(100);
 /// Building views takes at most this part of the time.
 const SHARE: u32 = 10;
 const QUEUE: usize = 4096;
-const AUTOSCALERS: &str = "horizontalpodautoscalers";
+/// What answers are made of. Autoscalers are only shown.
+const NEEDED: [&str; 7] = ["pods", "nodes", "services", "endpointslices", "replicasets", "deployments", "statefulsets"];
 
 /// What of a cluster is watched.
 #[derive(Clone, Debug)]
@@ -410,5 +411,7 @@ fn slice(slice: kubernetes::EndpointSlice) -> Option<Slice> {
 
 /// Whether a watch tells of what answers are made of.
 pub(super) fn is_needed(watch: &str) -> bool {
-    !watch.starts_with(AUTOSCALERS)
+    NEEDED
+        .iter()
+        .any(|resource| watch.strip_prefix(resource).is_some_and(|rest| rest.is_empty() || rest.starts_with(' ')))
 }

@@ -335,10 +335,7 @@ impl Cluster {
         vec![
             Need::new("certificate", move || certificates.as_ref().and_then(Certificates::waits_for)),
             Need::new("inventory", move || inventory.waits_for()),
-            Need::new("authentication", move || {
-                let unknown = || "the ConfigMap kube-system/extension-apiserver-authentication".to_owned();
-                trust.since().is_none().then(|| trust.problem().unwrap_or_else(unknown))
-            }),
+            Need::new("authentication", move || trust.waits_for()),
         ]
     }
 

@@ -6,6 +6,12 @@ use crate::support::kube::{Client, FakeKubelets, NodeModel, Options, objects};
 use crate::support::stage::{Stage, manifests, roles};
 use crate::support::{Adapter, FAST, eventually};
 
+const API_SERVICES: [&str; 4] = [
+    "v1beta1.custom.metrics.k8s.io",
+    "v1beta2.custom.metrics.k8s.io",
+    "v1beta1.external.metrics.k8s.io",
+    "v1beta1.metrics.k8s.io",
+];
 /// Adapters at once.
 const AT_ONCE: usize = 4;
 
@@ -71,6 +77,16 @@ fn without(rule: &Value, resource: &str, verb: &str, rules: &mut Value) -> Value
     own
 }
 
+impl Taken {
+    /// Whether it is needed by an adapter alone that makes its own certificates.
+    fn is_about_certificates(&self) -> bool {
+        let [_, namespace, name] = self.from.each_ref().map(String::as_str);
+        matches!(&*self.resource, "secrets" | "apiservices")
+            || (namespace, name) == ("monitoring", "metrics-adapter")
+            || name == "metrics-adapter-apiservices"
+    }
+}
+
 impl Place {
     fn open(taken: &Taken, arguments: &[&str], within: &'static str) -> Self {
         // Streaming lists need no `list`; where there are none, it takes one.
@@ -85,9 +101,21 @@ impl Place {
             let address = kubelets.address("node1").to_string();
             stage.kube.put("nodes", objects::node("node1", &[("InternalIP", &address)]));
         }
+        for name in API_SERVICES {
+            let (version, group) = name.split_once('.').unwrap();
+            let mut object = objects::api_service(version, group, "monitoring", "metrics-adapter");
+            object["metadata"]["labels"] = json!({"app.kubernetes.io/name": "metrics-adapter"});
+            stage.kube.put("apiservices", object);
+        }
         let port = kubelets.port().to_string();
-        let kubelet_arguments = ["--kubelet-port", &port, "--metric-resolution", "5s"];
-        let adapter = stage.adapter(Some(FAST), &[&kubelet_arguments, arguments].concat());
+        // Certificates that have to be renewed at once.
+        let short_lived = ["--kubelet-port", &port, "--metric-resolution", "5s", "--certificate-lifetime", "10s"];
+        let arguments = [&short_lived, arguments].concat();
+        let adapter = if taken.is_about_certificates() {
+            stage.bare_adapter(Some(FAST), &arguments)
+        } else {
+            stage.adapter(Some(FAST), &arguments)
+        };
         Self { stage, _kubelets: kubelets, adapter, within }
     }
 
@@ -131,7 +159,10 @@ fn keeps_the_trusted_from_being_known(place: &Place, _: &Taken) {
     let problem = || place.adapter.ops("/").expect(200).text();
     eventually("said", || problem().contains("configmap kube-system/extension-apiserver-authentication: the API"));
     let text = place.readiness();
-    assert!(text.contains("[-]authentication failed: waiting for the ConfigMap kube-system/ext"), "{text}");
+    let waits = "[-]authentication failed: waiting for configmap kube-system/extension-apiserver-authentication (the API \
+                 server answered 403";
+    assert!(text.contains(waits), "{text}");
+    eventually("the rest is known", || place.readiness().contains("[+]inventory ok"));
 }
 
 /// An adapter can answer without it; it is on the status page.
@@ -163,6 +194,34 @@ fn keeps_kubelets_from_answering(place: &Place, _: &Taken) {
     assert!(place.adapter.metric(failures).is_some_and(|failures| failures >= 1.0));
 }
 
+/// What is wrong with the Secret, as it is said on the status page and keeps the adapter from being ready or not.
+fn keeps_certificates_from_being_made(place: &Place, taken: &Taken) {
+    let said = match &*taken.verb {
+        "create" => "could not be created: the API server answered 403",
+        "update" => "could not be written: the API server answered 403",
+        _ => "secret monitoring/metrics-adapter-tls: the API server answered 403",
+    };
+    eventually(said, || place.adapter.ops("/").text().contains(said));
+    if taken.verb != "update" {
+        assert!(place.readiness().contains("[-]certificate failed: waiting for "), "{}", place.readiness());
+    }
+}
+
+fn keeps_the_api_server_from_being_told(place: &Place, taken: &Taken) {
+    let status = || place.adapter.ops("/status.json").text();
+    let problem = "could not be changed: the API server answered 403";
+    let watch = "cannot watch resource \\\"apiservices\\\"";
+    let list = "cannot list resource \\\"apiservices\\\"";
+    let said = match &*taken.verb {
+        "patch" => problem,
+        "list" => list,
+        _ => watch,
+    };
+    eventually(said, || status().contains(said));
+    let all = API_SERVICES.iter().map(|name| place.stage.kube.get("apiservices", "", name).unwrap());
+    assert!(all.filter(|object| object["spec"]["caBundle"].is_null()).count() > 0, "somebody told it all");
+}
+
 fn breaks_nothing(place: &Place, _: &Taken) {
     place.adapter.wait_ready();
     let reply = place.stage.ask(&place.adapter, "/apis/custom.metrics.k8s.io/v1beta2");
@@ -177,23 +236,17 @@ fn breaks_nothing(place: &Place, _: &Taken) {
     }
 }
 
-/// What depends on each permission; none where an adapter that is given its certificate needs it for nothing. What is
-/// allowed and nobody knows what for is a mistake.
+/// What depends on each permission; none where the adapter needs it for nothing. What is allowed and nobody knows what for is a mistake.
 fn breaks(taken: &Taken) -> Option<Breaks> {
     let Taken { from, resource, .. } = taken;
     let [kind, namespace, name] = from.each_ref().map(String::as_str);
-    let nobody_here_needs_it = matches!(
-        (kind, namespace, name, &**resource),
-        ("Role" | "RoleBinding", "monitoring", "metrics-adapter", "secrets" | "")
-            | (_, "", "metrics-adapter-apiservices", _)
-            | (_, "", _, "apiservices")
-            // For people.
-            | ("ClusterRole", "", "metrics-adapter-resource-metrics-reader", _)
-    );
-    if nobody_here_needs_it {
+    // For people.
+    if name == "metrics-adapter-resource-metrics-reader" {
         return None;
     }
     Some(match (kind, namespace, name, &**resource) {
+        ("Role" | "RoleBinding", "monitoring", "metrics-adapter", "secrets" | "") => keeps_certificates_from_being_made,
+        (_, "", "metrics-adapter-apiservices", _) | (_, "", _, "apiservices") => keeps_the_api_server_from_being_told,
         (_, "" | "real-world", "metrics-adapter", "horizontalpodautoscalers") => is_said,
         (_, "" | "real-world", "metrics-adapter", "") => keeps_everything_from_being_known,
         (_, "" | "real-world", "metrics-adapter", _) => keeps_it_from_being_ready,
@@ -233,12 +286,12 @@ fn try_each(variant: &str, arguments: &[&str], within: &'static str) -> usize {
 #[test]
 fn without_any_one_permission_of_the_shipped_roles_something_fails_and_says_what() {
     let count = try_each("complete", &[], "");
-    assert_eq!(count, 16 + 1 + 4, "to list and watch eight resources, kubelets, four bindings");
+    assert_eq!(count, 16 + 1 + 4 + 6 + 6, "what exists, kubelets, the Secret, APIServices, bindings");
 }
 
 #[test]
 fn without_any_one_permission_in_the_namespace_that_is_watched_something_fails_and_says_what() {
     let count =
         try_each("namespaced", &["--namespaces", "real-world", "--resource-metrics", "false"], " in real-world");
-    assert_eq!(count, 14 + 3, "to list and watch seven resources, three bindings");
+    assert_eq!(count, 14 + 4 + 3 + 5, "what exists, the Secret, APIServices, bindings");
 }

@@ -284,3 +284,22 @@ fn what_the_aggregator_the_controller_and_kubectl_sent_is_let_in_by_the_roles_th
     // The controller may not do what it does not need.
     assert_eq!(stage.ask(&adapter, NODES).status, 403);
 }
+
+#[test]
+fn one_address_has_a_share_of_the_connections_and_no_more() {
+    let stage = Stage::new();
+    let adapter = stage.adapter(Some(FAST), &["--max-connections", "100"]);
+    adapter.wait_ready();
+    let client = stage.front_proxy(&adapter);
+    let answers = |wire: &mut crate::support::kube::Wire| {
+        wire.request("GET", NODES, AS_HPA, b"").is_ok_and(|reply| reply.status == 200)
+    };
+    let mut wires: Vec<_> = (0..20).map(|_| client.connect().unwrap()).collect();
+    assert!(wires.iter_mut().all(answers), "a fifth of them");
+    assert!(!client.connect().is_ok_and(|mut wire| answers(&mut wire)), "and no more");
+    assert!(wires.iter_mut().all(answers), "who is there stays");
+    let turned_away = "metrics_adapter_connection_errors_total{stage=\"too_many\"}";
+    assert_eq!(adapter.metric(turned_away), Some(1.0));
+    drop(wires.pop());
+    eventually("a place is free", || client.connect().is_ok_and(|mut wire| answers(&mut wire)));
+}

@@ -30,7 +30,7 @@ mod validation;
 mod watches;
 mod writes;
 
-pub(crate) use client::{Client, Reply};
+pub(crate) use client::{Client, Reply, Wire};
 pub(crate) use exposition::{ContainerModel, NodeModel, PodModel};
 pub(crate) use kubelets::{FakeKubelets, KubeletFault};
 pub(crate) use pki::{Authority, Leaf, Pair, Pki, Usage};
