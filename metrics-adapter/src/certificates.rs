@@ -4,6 +4,7 @@
 mod files;
 mod made;
 mod material;
+mod verdict;
 
 use std::sync::Arc;
 
@@ -19,6 +20,9 @@ use crate::reload::State;
 pub use files::{CertificateError, follow};
 pub use made::SelfMade;
 pub use material::made_at;
+
+/// What the watch of the Secret is called, before its namespace and name.
+pub(crate) const WATCH: &str = "secret ";
 
 /// Certificates that are served with now: a connection gets those that are in force when it begins.
 #[derive(Clone, Debug)]
@@ -56,7 +60,8 @@ pub fn describe_metrics() {
     );
     describe_counter!(
         "metrics_adapter_certificate_renewals_total",
-        "Times that this replica wrote the Secret, by what was new: the authority, the certificate or both."
+        "Times that this replica wrote the Secret, by what was new: the authority, the certificate, both, or nothing, \
+         if what was lost was written again."
     );
     describe_counter!(
         "metrics_adapter_secret_conflicts_total",

@@ -2,21 +2,19 @@
 //! somebody else are left alone.
 
 mod owner;
+mod patch;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use kube::Api;
 use kube::api::{Patch, PatchParams};
 use metrics::{counter, describe_counter, describe_gauge, gauge};
-use serde_json::json;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tracing::{error, info, warn};
 
-use crate::certificates::{Certificates, made_at};
+use crate::certificates::{self, Certificates};
 use crate::kubernetes::{ApiService, Backoff, Connection, Seen, Watch, Watches, explain};
 
 pub use owner::{Own, Owner};
@@ -58,6 +56,11 @@ const RESOURCE: &str = "v1beta1.metrics.k8s.io";
 
 /// An `APIService` that stays as it was left for so long is fought over by nobody.
 const CALM: Duration = Duration::from_mins(1);
+/// A replica that hears of the Secret later must not undo what one did that heard sooner. By now it has heard: a dead
+/// watch is noticed sooner. An authority that is newer even so is in no Secret: it was deleted, or put back as it was.
+const PATIENCE: Duration = Duration::from_mins(3);
+/// A change that is not answered by then never will be.
+const ANSWER: Duration = Duration::from_secs(10);
 
 /// Names the families of this room.
 pub fn describe_metrics() {
@@ -88,6 +91,25 @@ impl Registration {
     }
 }
 
+/// Since when an `APIService` has known a newer authority than the Secret that was heard of.
+#[derive(Default)]
+struct Deference(Option<Instant>);
+
+impl Deference {
+    /// How long it is still left as it is, if it is. Whoever is late now begins to wait when that is over.
+    fn left(&mut self, newer: bool, late: bool, now: Instant) -> Option<Duration> {
+        if !newer {
+            self.0 = None;
+            return None;
+        }
+        if late {
+            self.0 = None;
+        }
+        let left = (*self.0.get_or_insert(now) + PATIENCE).saturating_duration_since(now);
+        (left > Duration::ZERO).then_some(left)
+    }
+}
+
 /// Looks after one of them.
 struct Keeper {
     own: Registration,
@@ -102,7 +124,8 @@ impl Keeper {
             Certificates::Given(_) => None,
         };
         let (mut backoff, mut fight, mut resting) = (Backoff::default(), Backoff::default(), None::<Instant>);
-        let mut before: Option<Owner> = None;
+        let (mut before, mut said): (Option<Owner>, Option<String>) = (None, None);
+        let mut deference = Deference::default();
         loop {
             let bundle = made.as_mut().and_then(|made| made.borrow_and_update().bundle.clone());
             let object = seen.borrow_and_update().clone();
@@ -111,8 +134,11 @@ impl Keeper {
                 let owner = self.own.own.of(object.as_ref());
                 self.say(&owner, before.as_ref());
                 let mut problem = None;
-                if let Some(patch) = self.own.own.patch(object.as_ref(), &owner, bundle.as_deref(), self.own.take_over)
-                {
+                let patch = self.own.own.patch(object.as_ref(), &owner, bundle.as_deref(), self.own.take_over);
+                let newer = owner == Owner::Ours && patch::knows_newer(object.as_ref(), bundle.as_deref());
+                if let Some(left) = deference.left(newer, newer && self.may_be_late(), Instant::now()) {
+                    pause = left;
+                } else if let Some(patch) = patch {
                     // Whoever else keeps it as they want it must not be fought at full speed.
                     if let Some(rest) = resting.filter(|rest| *rest > Instant::now()) {
                         sleep_until(rest).await;
@@ -123,13 +149,17 @@ impl Keeper {
                     match self.apply(&patch).await {
                         Ok(()) => pause = gap.max(Duration::from_secs(5)),
                         Err(text) => {
-                            error!(apiservice = self.name, "{text}");
+                            if said.as_ref() != Some(&text) {
+                                error!(apiservice = self.name, "{text}");
+                                said = Some(text.clone());
+                            }
                             pause = backoff.failed();
                             problem = Some(text);
                         }
                     }
                 } else {
                     backoff.succeeded();
+                    said = None;
                     if resting.is_none_or(|rest| rest + CALM < Instant::now()) {
                         fight.succeeded();
                     }
@@ -158,6 +188,12 @@ impl Keeper {
         }
     }
 
+    /// Whether the Secret may hold something else than what was heard of it.
+    fn may_be_late(&self) -> bool {
+        let states = self.own.watches.states();
+        states.iter().any(|(name, state)| name.starts_with(certificates::WATCH) && state.problem.is_some())
+    }
+
     /// What changed is said once.
     fn say(&self, owner: &Owner, before: Option<&Owner>) {
         gauge!("metrics_adapter_apiservice_registered", "apiservice" => self.name)
@@ -182,7 +218,11 @@ impl Keeper {
 
     async fn apply(&self, patch: &serde_json::Value) -> Result<(), String> {
         let api: Api<ApiService> = Api::all(self.own.connection.client());
-        match api.patch(self.name, &PatchParams::default(), &Patch::Merge(patch)).await {
+        let (params, patch) = (PatchParams::default(), Patch::Merge(patch));
+        let Ok(patched) = timeout(ANSWER, api.patch(self.name, &params, &patch)).await else {
+            return Err(format!("APIService {} could not be changed: no answer within {ANSWER:?}", self.name));
+        };
+        match patched {
             Ok(_) => {
                 counter!("metrics_adapter_apiservice_patches_total", "apiservice" => self.name).increment(1);
                 info!(apiservice = self.name, "the APIService was changed to point here, with the authority in force");
@@ -195,45 +235,22 @@ impl Keeper {
     }
 }
 
-impl Own {
-    /// What makes an `APIService` as it should be: with the authority, and verified. With its version, so that what
-    /// was changed since is not undone.
-    fn patch(
-        &self,
-        object: Option<&ApiService>,
-        owner: &Owner,
-        bundle: Option<&str>,
-        take_over: bool,
-    ) -> Option<serde_json::Value> {
-        let object = object?;
-        let version = object.metadata.resource_version.as_deref();
-        match owner {
-            Owner::Missing => None,
-            Owner::Foreign(_) if !take_over => None,
-            // There is nothing to serve it with yet.
-            Owner::Foreign(_) if bundle.is_none() && self.makes_its_own => None,
-            Owner::Foreign(_) => {
-                let mut spec = json!({
-                    "service": {"namespace": self.namespace, "name": self.service, "port": 443},
-                    "insecureSkipTLSVerify": false,
-                });
-                // Without an authority of its own, somebody must put theirs.
-                spec["caBundle"] = bundle.map_or(json!(null), |bundle| json!(STANDARD.encode(bundle)));
-                let labels = json!({owner::LABEL.0: owner::LABEL.1});
-                Some(json!({"metadata": {"resourceVersion": version, "labels": labels}, "spec": spec}))
-            }
-            Owner::Ours => {
-                let bundle = bundle?;
-                let known = object.spec.ca_bundle.as_ref().is_some_and(|own| own.0 == bundle.as_bytes());
-                // A replica that hears of the Secret later must not undo what one did that heard sooner.
-                let theirs = object.spec.ca_bundle.as_ref().and_then(|own| made_at(&own.0));
-                if theirs.is_some_and(|theirs| made_at(bundle.as_bytes()).is_some_and(|own| theirs > own)) {
-                    return None;
-                }
-                let verified = object.spec.insecure_skip_tls_verify != Some(true);
-                let spec = json!({"caBundle": STANDARD.encode(bundle), "insecureSkipTLSVerify": false});
-                (!(known && verified)).then(|| json!({"metadata": {"resourceVersion": version}, "spec": spec}))
-            }
-        }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_newer_authority_is_deferred_to_until_nobody_can_be_late() {
+        let (mut deference, now) = (Deference::default(), Instant::now());
+        assert_eq!(deference.left(false, false, now), None);
+        assert_eq!(deference.left(true, false, now), Some(PATIENCE));
+        let later = now + PATIENCE / 3;
+        assert_eq!(deference.left(true, false, later), Some(PATIENCE / 3 * 2));
+        // The watch broke: what it hears when it is mended is new.
+        assert_eq!(deference.left(true, true, later), Some(PATIENCE));
+        let over = later + PATIENCE;
+        assert_eq!(deference.left(true, false, over), None, "it is in no Secret");
+        assert_eq!(deference.left(false, false, over), None);
+        assert_eq!(deference.left(true, false, over), Some(PATIENCE), "another");
     }
 }

@@ -1,4 +1,3 @@
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,21 +7,21 @@ use kube::Api;
 use kube::api::PostParams;
 use metrics::{counter, gauge};
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use tracing::{error, info, warn};
 
-use super::material::{Action, Lifetimes, Material};
-use super::{Certificates, Made};
+use super::material::{Lifetimes, Material};
+use super::verdict::{Change, MANAGED_BY, TYPE, Terms, Verdict};
+use super::{Certificates, Made, WATCH};
 use crate::clock::Clock;
 use crate::kubernetes::{Backoff, Connection, Secret, Seen, Watch, Watches, explain};
 use crate::model::Wall;
 
-const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "metrics-adapter");
-const TYPE: &str = "Opaque";
 const PART: (&str, &str) = ("app.kubernetes.io/name", "metrics-adapter");
 /// It is looked at whether something is due at least this often; clocks may be set.
 const LOOK: Duration = Duration::from_mins(1);
-
+/// A write that is not answered by then never will be.
+const ANSWER: Duration = Duration::from_secs(10);
 /// A Secret that stays as it was written for so long is fought over by nobody.
 const CALM: Duration = Duration::from_secs(5);
 
@@ -57,16 +56,19 @@ impl SelfMade {
             api: self.api(),
             labels: None,
             fields: Some(format!("metadata.name={}", self.secret)),
-            name: format!("secret {}/{}", self.namespace, self.secret),
+            name: format!("{WATCH}{}/{}", self.namespace, self.secret),
             watches: self.watches.clone(),
         };
         let names = ["svc", "svc.cluster.local", ""].map(|end| {
             let name = format!("{}.{}.{end}", self.service, self.namespace);
             name.trim_end_matches('.').to_owned()
         });
-        let keeper =
-            Keeper { names: names.to_vec(), lifetimes: Lifetimes { certificate: self.lifetime }, own: self, state };
-        tokio::spawn(keeper.run(watch.one()));
+        let terms = Terms {
+            place: format!("{}/{}", self.namespace, self.secret),
+            names: names.to_vec(),
+            lifetimes: Lifetimes { certificate: self.lifetime },
+        };
+        tokio::spawn(Keeper { terms, own: self, state }.run(watch.one()));
         Certificates::Made(made)
     }
 
@@ -80,45 +82,51 @@ impl SelfMade {
 
 struct Keeper {
     own: SelfMade,
-    names: Vec<String>,
-    lifetimes: Lifetimes,
+    terms: Terms,
     state: watch::Sender<Made>,
-}
-
-/// What is to be written.
-enum Write {
-    Create(Material),
-    /// What was seen, what replaces it, and what of that is new.
-    Update(Box<Secret>, Material, &'static str),
 }
 
 impl Keeper {
     async fn run(self, mut seen: watch::Receiver<Seen<Secret>>) {
         let mut held: Option<Material> = None;
+        let mut said: Option<String> = None;
         let (mut backoff, mut rest) = (Backoff::default(), Instant::now());
-        let look = LOOK.min(self.own.lifetime / 30);
         loop {
             let secret = seen.borrow_and_update().clone();
-            let mut pause = look;
+            let mut pause = self.look();
             if let Some(secret) = secret {
-                match self.judge(secret, &mut held) {
-                    Ok(None) => {
+                let now = self.own.clock.now().wall.seconds();
+                let judged = self.terms.judge(secret.as_ref(), held.as_ref(), now);
+                if let Some(found) = judged.found
+                    && !held.as_ref().is_some_and(|own| own.is(&found))
+                {
+                    self.adopt(&found);
+                    held = Some(found);
+                }
+                match judged.verdict {
+                    Verdict::Keep => {
                         self.state.send_if_modified(|made| made.problem.take().is_some());
+                        said = None;
                         // Whoever else writes it must not be fought at full speed.
                         if rest + CALM < Instant::now() {
                             backoff.succeeded();
                         }
                     }
-                    Ok(Some(_)) if Instant::now() < rest => pause = rest - Instant::now(),
-                    Ok(Some(write)) => {
+                    Verdict::Leave(problem) => self.trouble(&problem),
+                    Verdict::Write(..) if Instant::now() < rest => pause = rest - Instant::now(),
+                    Verdict::Write(change, why) => {
+                        // It is tried again until it is done, and said once.
+                        if said.as_ref() != Some(&why) {
+                            warn_or_inform(&self.own.secret, change, &why);
+                            said = Some(why);
+                        }
+                        if let Err(problem) = self.write(secret, change, held.as_ref(), now).await {
+                            self.trouble(&problem);
+                        }
                         // The watch tells what was written, by whomever.
                         pause = backoff.failed();
                         rest = Instant::now() + pause;
-                        if let Err(problem) = self.write(write).await {
-                            self.trouble(&problem);
-                        }
                     }
-                    Err(problem) => self.trouble(&problem),
                 }
             }
             tokio::select! {
@@ -128,53 +136,9 @@ impl Keeper {
         }
     }
 
-    /// Takes what the Secret holds, and says what is to be written.
-    fn judge(&self, secret: Option<Secret>, held: &mut Option<Material>) -> Result<Option<Write>, String> {
-        let now = self.own.clock.now().wall.seconds();
-        let anew = || Material::new(&self.names, self.lifetimes, now);
-        let Some(secret) = secret else {
-            // Somebody deleted it. What is served is what the API server knows to believe.
-            if held.is_some() {
-                warn!(secret = &*self.own.secret, "the Secret was deleted; what it held is written again");
-            }
-            return held.clone().map_or_else(anew, Ok).map(|material| Some(Write::Create(material)));
-        };
-        let labels = secret.metadata.labels.as_ref();
-        if labels.and_then(|labels| labels.get(MANAGED_BY.0)).map(String::as_str) != Some(MANAGED_BY.1) {
-            return Err(format!(
-                "Secret {}/{} is not labelled {}={}, so it is somebody else's and left as it is; delete it, or name \
-                 another with --secret-name",
-                self.own.namespace, self.own.secret, MANAGED_BY.0, MANAGED_BY.1
-            ));
-        }
-        if secret.type_.as_deref().is_some_and(|own| own != TYPE) {
-            return Err(format!(
-                "Secret {}/{} is not of type {TYPE}, which cannot be changed; delete it, or name another with \
-                 --secret-name",
-                self.own.namespace, self.own.secret
-            ));
-        }
-        let empty = BTreeMap::new();
-        match Material::read(secret.data.as_ref().unwrap_or(&empty), &self.names) {
-            Ok(material) => {
-                if !held.as_ref().is_some_and(|own| own.is(&material)) {
-                    self.adopt(&material);
-                    *held = Some(material.clone());
-                }
-                let action = material.due(self.lifetimes, now);
-                if action == Action::Keep {
-                    return Ok(None);
-                }
-                info!(secret = &*self.own.secret, "a new {} is due", action.label());
-                let next = material.after(action, &self.names, self.lifetimes, now)?;
-                Ok(Some(Write::Update(Box::new(secret), next, action.label())))
-            }
-            Err(problem) => {
-                warn!(secret = &*self.own.secret, "the Secret is of no use, and is written anew: {problem}");
-                let material = held.clone().map_or_else(anew, Ok)?;
-                Ok(Some(Write::Update(Box::new(secret), material, "both")))
-            }
-        }
+    /// Replicas that were all told of the same Secret at once must not all renew it at once.
+    fn look(&self) -> Duration {
+        LOOK.min(self.own.lifetime / 30).mul_f64(fastrand::f64() / 2.0 + 0.5)
     }
 
     /// Serves with it from now on; connections that there are go on as they are.
@@ -203,40 +167,62 @@ impl Keeper {
         }
     }
 
-    async fn write(&self, write: Write) -> Result<(), String> {
+    async fn write(
+        &self,
+        secret: Option<Secret>,
+        change: Change,
+        held: Option<&Material>,
+        now: i64,
+    ) -> Result<(), String> {
+        let (names, lifetimes) = (&self.terms.names, self.terms.lifetimes);
+        let material = match (change, held) {
+            (Change::Again, Some(held)) => held.clone(),
+            (Change::Next(action), Some(held)) => held.after(action, names, lifetimes, now)?,
+            _ => Material::new(names, lifetimes, now)?,
+        };
         let api: Api<WholeSecret> = self.own.api();
         let params = PostParams::default();
-        let name = &self.own.secret;
-        let (written, what, new) = match write {
-            Write::Create(material) => {
-                let labels = [MANAGED_BY, PART].map(|(name, value)| (name.to_owned(), value.to_owned()));
-                let metadata = ObjectMeta {
-                    name: Some(name.clone()),
-                    namespace: Some(self.own.namespace.clone()),
-                    labels: Some(labels.into()),
-                    ..ObjectMeta::default()
-                };
-                (api.create(&params, &whole(metadata, &material)).await, "created", "both")
-            }
-            // With the version that was seen: whoever wrote since wins.
-            Write::Update(secret, material, new) => {
-                (api.replace(name, &params, &whole(secret.metadata, &material)).await, "written", new)
+        let (name, place) = (&self.own.secret, &self.terms.place);
+        let written = async {
+            match secret {
+                None => {
+                    let metadata = ObjectMeta {
+                        name: Some(name.clone()),
+                        namespace: Some(self.own.namespace.clone()),
+                        ..ObjectMeta::default()
+                    };
+                    api.create(&params, &whole(metadata, &material)).await
+                }
+                // With the version that was seen: whoever wrote since wins.
+                Some(secret) => api.replace(name, &params, &whole(secret.metadata, &material)).await,
             }
         };
-        match written {
-            Ok(_) => {
-                counter!("metrics_adapter_certificate_renewals_total", "what" => new).increment(1);
+        match timeout(ANSWER, written).await {
+            Ok(Ok(_)) => {
+                counter!("metrics_adapter_certificate_renewals_total", "what" => change.label()).increment(1);
+                info!(secret = &**name, new = change.label(), "the Secret was written");
                 Ok(())
             }
-            Err(kube::Error::Api(status)) if status.code == 409 => {
+            Ok(Err(kube::Error::Api(status))) if status.code == 409 => {
                 counter!("metrics_adapter_secret_conflicts_total").increment(1);
                 Ok(())
             }
-            Err(error) => Err(format!("Secret {}/{name} could not be {what}: {}", self.own.namespace, explain(&error))),
+            Ok(Err(error)) => Err(format!("Secret {place} could not be written: {}", explain(&error))),
+            Err(_) => Err(format!("Secret {place} could not be written: no answer within {ANSWER:?}")),
         }
     }
 }
 
-fn whole(metadata: ObjectMeta, material: &Material) -> WholeSecret {
+fn warn_or_inform(secret: &str, change: Change, why: &str) {
+    match change {
+        Change::Next(action) => info!(secret, "a new {} is due: {why}", action.label()),
+        Change::Anew => info!(secret, "the Secret is made anew: {why}"),
+        Change::Again => warn!(secret, "what the Secret held is written again: {why}"),
+    }
+}
+
+fn whole(mut metadata: ObjectMeta, material: &Material) -> WholeSecret {
+    let labels = metadata.labels.get_or_insert_default();
+    labels.extend([MANAGED_BY, PART].map(|(name, value)| (name.to_owned(), value.to_owned())));
     WholeSecret { metadata, data: Some(material.data()), type_: Some(TYPE.to_owned()), ..WholeSecret::default() }
 }

@@ -170,6 +170,49 @@ fn what_becomes_of_the_secret_is_put_right_and_what_is_served_goes_on() {
 }
 
 #[test]
+fn a_write_that_is_never_answered_is_tried_again() {
+    let stage = stage();
+    let adapter = stage.bare_adapter(Some(FAST), &[]);
+    adapter.wait_ready();
+    eventually("answered", || answers(&stage, &adapter));
+    // Watches go on; what is asked from now on is not answered within an hour.
+    stage.kube.slow(Duration::from_hours(1));
+    stage.kube.remove("secrets", "monitoring", SECRET);
+    stage.kube.change("apiservices", "", CUSTOM, |object| object["spec"]["caBundle"] = Value::Null);
+    let problems = || {
+        let own = adapter.ops("/status.json").json()["cluster"].take();
+        let services = own["apiServices"].as_array().unwrap();
+        let service = services.iter().find(|own| own["name"] == CUSTOM).unwrap();
+        [own["certificate"]["problem"].clone(), service["problem"].clone()]
+    };
+    let began = Instant::now();
+    let said = |problem: &Value| problem.as_str().is_some_and(|text| text.ends_with("no answer within 10s"));
+    while !problems().iter().all(said) {
+        assert!(began.elapsed() < Duration::from_secs(20), "{:?}", problems());
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    stage.kube.slow(Duration::ZERO);
+    // Another try may be under way by now, and is given up as well.
+    while secret(&stage).is_none() || bundle(&stage, CUSTOM).is_none() || problems() != [Value::Null, Value::Null] {
+        assert!(began.elapsed() < Duration::from_secs(40), "{:?}", problems());
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    assert!(answers(&stage, &adapter));
+}
+
+#[test]
+fn a_secret_that_lost_its_label_is_known_by_what_it_holds() {
+    let stage = stage();
+    let first = stage.bare_adapter(Some(FAST), &[]);
+    first.wait_ready();
+    drop(first);
+    stage.kube.change("secrets", "monitoring", SECRET, |own| own["metadata"]["labels"] = json!({}));
+    let adapter = stage.bare_adapter(Some(FAST), &[]);
+    adapter.wait_ready();
+    eventually("answered", || answers(&stage, &adapter));
+}
+
+#[test]
 fn a_secret_of_somebody_else_is_left_alone_and_said_to_be_in_the_way() {
     let stage = stage();
     let own = json!({"metadata": {"namespace": "monitoring", "name": SECRET}, "type": "Opaque", "data": {"a": "eA=="}});
