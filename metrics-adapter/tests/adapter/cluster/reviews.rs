@@ -3,28 +3,16 @@ use std::sync::{Arc, Barrier};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use crate::support::eventually;
 use crate::support::kube::{FakeKube, Reply};
-use crate::support::stage::{AS_HPA, HPA, Stage};
-use crate::support::{Adapter, FAST, eventually};
+use crate::support::stage::{AS_HPA, Door, HPA};
 
 const PODS: &str = "/apis/metrics.k8s.io/v1beta1/namespaces/shop/pods";
 const OTHERS: &str = "/apis/metrics.k8s.io/v1beta1/namespaces/default/pods";
 /// An answer out of memory, on a machine that is busy.
-const AT_ONCE: Duration = Duration::from_secs(1);
-
-struct Door {
-    stage: Stage,
-    adapter: Adapter,
-}
+const AT_ONCE: Duration = Duration::from_millis(1_500);
 
 impl Door {
-    fn open() -> Self {
-        let stage = Stage::new();
-        let adapter = stage.adapter(Some(FAST), &[]);
-        adapter.wait_ready();
-        Self { stage, adapter }
-    }
-
     fn ask_as(&self, user: &str, path: &str) -> Reply {
         self.stage.front_proxy(&self.adapter).request("GET", path, &[("X-Remote-User", user)], b"")
     }
@@ -75,7 +63,7 @@ fn while_the_api_server_does_not_decide_who_was_allowed_is_answered_at_once_and_
         ("hanging", FakeKube::hang, "the API server did not answer within 3s"),
         ("too slow", |kube| kube.slow(Duration::from_secs(8)), "the API server did not answer within 3s"),
     ];
-    let door = Door::open();
+    let door = Door::open(&[]);
     let kube = &door.stage.kube;
     kube.token("good", HPA, &["system:serviceaccounts"]);
     kube.allow(|spec| spec["user"] == HPA || spec["user"].as_str().is_some_and(|user| user.starts_with("ann ")));
@@ -129,7 +117,7 @@ fn while_the_api_server_does_not_decide_who_was_allowed_is_answered_at_once_and_
 
 #[test]
 fn a_slow_api_server_is_waited_for_by_those_alone_of_whom_nothing_is_known() {
-    let door = Door::open();
+    let door = Door::open(&[]);
     door.stage.kube.allow(|spec| spec["user"] == HPA || spec["user"] == "ann");
     assert_eq!(door.stage.ask(&door.adapter, PODS).status, 200);
     door.stage.kube.slow(Duration::from_secs(2));
@@ -148,7 +136,7 @@ fn a_slow_api_server_is_waited_for_by_those_alone_of_whom_nothing_is_known() {
 
 #[test]
 fn a_permission_that_is_granted_counts_within_ten_seconds_and_until_then_one_question_is_enough() {
-    let door = Door::open();
+    let door = Door::open(&[]);
     assert_eq!(door.ask_as("eve", PODS).status, 403);
     let granted = Instant::now();
     door.stage.kube.allow(|_| true);
@@ -164,7 +152,7 @@ fn a_permission_that_is_granted_counts_within_ten_seconds_and_until_then_one_que
 #[test]
 fn those_who_ask_the_same_at_once_are_one_question_and_one_answer() {
     const MANY: usize = 50;
-    let door = Door::open();
+    let door = Door::open(&[]);
     door.stage.kube.allow(|spec| spec["user"] == "ann");
     for (user, path, status, failing) in
         [("ann", PODS, 200, false), ("eve", PODS, 403, false), ("ann", OTHERS, 503, true)]
@@ -198,7 +186,7 @@ fn those_who_ask_the_same_at_once_are_one_question_and_one_answer() {
 fn a_hundred_autoscalers_ask_the_api_server_one_question_each_in_two_minutes_and_list_nothing() {
     const NAMESPACES: usize = 100;
     const ROUNDS: usize = 20;
-    let door = Door::open();
+    let door = Door::open(&[]);
     let kube = &door.stage.kube;
     for number in 0..NAMESPACES {
         kube.namespace(&format!("team-{number}"));

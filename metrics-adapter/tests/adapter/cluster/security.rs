@@ -1,27 +1,15 @@
 use serde_json::json;
 
 use crate::support::kube::{Authority, Client, Leaf, Pair, Reply, Usage};
-use crate::support::stage::{AS_HPA, HPA, Stage};
-use crate::support::{Adapter, FAST, eventually};
+use crate::support::stage::{AS_HPA, Door, HPA, Stage};
+use crate::support::{FAST, eventually};
 
 const NODES: &str = "/apis/metrics.k8s.io/v1beta1/nodes";
 
 /// What is other than it should be, the certificate and the headers that are shown, and the answer's status.
 type Case<'a> = (&'a str, Option<Pair>, &'a [(&'a str, &'a str)], u16);
 
-struct Door {
-    stage: Stage,
-    adapter: Adapter,
-}
-
 impl Door {
-    fn open() -> Self {
-        let stage = Stage::new();
-        let adapter = stage.adapter(Some(FAST), &[]);
-        adapter.wait_ready();
-        Self { stage, adapter }
-    }
-
     fn issue(&self, leaf: &Leaf) -> Pair {
         self.stage.kube.pki().front_proxy.issue(leaf)
     }
@@ -48,7 +36,7 @@ fn failure(reply: &Reply, code: u16) -> String {
 
 #[test]
 fn the_front_proxy_is_believed_and_nobody_else_who_says_what_it_says() {
-    let door = Door::open();
+    let door = Door::open(&[]);
     let front = || Leaf::client("front-proxy-client", &[]);
     let stranger = Authority::new("front-proxy-ca");
     let cluster = &door.stage.kube.pki().cluster;
@@ -80,7 +68,7 @@ fn the_front_proxy_is_believed_and_nobody_else_who_says_what_it_says() {
 
 #[test]
 fn a_user_is_known_by_a_certificate_of_the_cluster_and_what_they_say_of_themselves_is_ignored() {
-    let door = Door::open();
+    let door = Door::open(&[]);
     let cluster = &door.stage.kube.pki().cluster;
     let admin = cluster.issue(&Leaf::client("kubernetes-admin", &["system:masters"]));
     assert_eq!(door.ask(Some(&admin), &[]).status, 200);
@@ -105,7 +93,7 @@ fn a_user_is_known_by_a_certificate_of_the_cluster_and_what_they_say_of_themselv
 
 #[test]
 fn tokens_are_asked_about_and_nobody_is_anonymous_unless_they_say_nothing() {
-    let door = Door::open();
+    let door = Door::open(&[]);
     let kube = &door.stage.kube;
     kube.token("good", HPA, &["system:serviceaccounts"]);
     kube.token("weak", "eve", &[]);
@@ -131,7 +119,7 @@ fn tokens_are_asked_about_and_nobody_is_anonymous_unless_they_say_nothing() {
 
 #[test]
 fn the_api_server_is_asked_exactly_what_is_wanted_and_once() {
-    let door = Door::open();
+    let door = Door::open(&[]);
     let seen = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
     let says = std::sync::Arc::clone(&seen);
     door.stage.kube.allow(move |spec| {
@@ -178,7 +166,7 @@ fn the_api_server_is_asked_exactly_what_is_wanted_and_once() {
 
 #[test]
 fn paths_that_can_be_read_in_two_ways_are_refused() {
-    let door = Door::open();
+    let door = Door::open(&[]);
     for path in [
         "/apis/metrics.k8s.io/v1beta1/namespaces/shop%2Fpods/web-1",
         "/apis/metrics.k8s.io/v1beta1/%6eodes",
@@ -194,7 +182,7 @@ fn paths_that_can_be_read_in_two_ways_are_refused() {
 
 #[test]
 fn a_rotated_front_proxy_authority_counts_at_once_and_on_open_connections() {
-    let door = Door::open();
+    let door = Door::open(&[]);
     let old = door.stage.front_proxy(&door.adapter);
     let mut wire = old.connect().unwrap();
     assert_eq!(wire.request("GET", NODES, AS_HPA, b"").unwrap().status, 200);
@@ -221,7 +209,7 @@ fn a_rotated_front_proxy_authority_counts_at_once_and_on_open_connections() {
 
 #[test]
 fn any_name_is_a_front_proxys_if_none_is_named() {
-    let door = Door::open();
+    let door = Door::open(&[]);
     let pair = door.issue(&Leaf::client("aggregator", &[]));
     assert_eq!(door.ask(Some(&pair), AS_HPA).status, 401);
     door.stage.trust(&[]);
@@ -230,7 +218,7 @@ fn any_name_is_a_front_proxys_if_none_is_named() {
 
 #[test]
 fn oversized_headers_are_refused_and_the_next_request_is_answered() {
-    let door = Door::open();
+    let door = Door::open(&[]);
     let large = "x".repeat(100 << 10);
     let client: Client = door.stage.front_proxy(&door.adapter);
     let headers = [AS_HPA, &[("X-Large", large.as_str())]].concat();

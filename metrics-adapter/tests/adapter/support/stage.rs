@@ -155,3 +155,18 @@ impl Stage {
         self.kube.put("pods", pod);
     }
 }
+
+/// An adapter in a cluster, that is ready to be asked. Tests add what they ask it.
+pub(crate) struct Door {
+    pub(crate) stage: Stage,
+    pub(crate) adapter: Adapter,
+}
+
+impl Door {
+    pub(crate) fn open(arguments: &[&str]) -> Self {
+        let stage = Stage::new();
+        let adapter = stage.adapter(Some(super::FAST), arguments);
+        adapter.wait_ready();
+        Self { stage, adapter }
+    }
+}
