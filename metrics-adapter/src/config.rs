@@ -6,13 +6,17 @@
 pub mod args;
 mod file;
 mod pods;
+mod prometheus;
 mod rule;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::rules::{ExternalQueryRule, QueryRule, ResourceRules, SeriesRule};
+
 pub use pods::{PodRule, PodSettings, Port, scheme};
+pub use prometheus::PrometheusSettings;
 pub use rule::{Aggregate, Kind, Rule};
 
 /// What the adapter does.
@@ -24,6 +28,18 @@ pub struct Config {
     pub scrape: ScrapeSettings,
     /// The metrics that are served, in the order of the file.
     pub rules: Vec<Rule>,
+    /// How Prometheus is asked, if it is.
+    pub prometheus: Option<PrometheusSettings>,
+    /// The metrics that are plain PromQL, in the order of the file.
+    pub queries: Vec<QueryRule>,
+    /// The external metrics that are plain PromQL.
+    pub external_queries: Vec<ExternalQueryRule>,
+    /// `rules`, as prometheus-adapter has them.
+    pub series_rules: Vec<SeriesRule>,
+    /// `externalRules`.
+    pub external_rules: Vec<SeriesRule>,
+    /// `resourceRules`.
+    pub resource_rules: Option<ResourceRules>,
 }
 
 /// How targets are scraped.
@@ -86,7 +102,17 @@ impl Config {
 
     fn with(scrape: ScrapeSettings, rules: Vec<Rule>) -> Self {
         static GENERATION: AtomicU64 = AtomicU64::new(1);
-        Self { generation: GENERATION.fetch_add(1, Ordering::Relaxed), scrape, rules }
+        Self {
+            generation: GENERATION.fetch_add(1, Ordering::Relaxed),
+            scrape,
+            rules,
+            prometheus: None,
+            queries: Vec::new(),
+            external_queries: Vec::new(),
+            series_rules: Vec::new(),
+            external_rules: Vec::new(),
+            resource_rules: None,
+        }
     }
 
     /// The rule that a metric is served by, and its place.

@@ -38,6 +38,7 @@ pub mod kubernetes;
 pub mod model;
 pub mod registration;
 pub mod reload;
+pub mod rules;
 pub mod server;
 pub mod sources;
 pub mod status;

@@ -4,7 +4,9 @@
 //! Invariant: no reader waits for the writer, and no value is computed twice: a pod's rates are computed
 //! when its samples arrive, not when somebody asks.
 
+mod catalog;
 mod counter;
+mod demand;
 mod gauge;
 mod interner;
 mod kubelet;
@@ -25,6 +27,8 @@ use crate::config::{Config, Kind};
 use crate::model::{Batch, KubeletBatch, Now, PodKey, Usage};
 use crate::reload;
 
+pub use catalog::{Catalog, CatalogReader, RuleListing};
+pub use demand::{Asked, AskedState, Demand};
 pub use node::{ContainerUsage, NodeRecord, PodUsage};
 pub use record::{MetricRecord, PodRecord, Selects, SeriesValue, TargetState};
 

@@ -16,7 +16,7 @@ const FLOORS: [&[&str]; 10] = [
     &["store"],
     &["cluster"],
     &["reload", "config", "telemetry"],
-    &["exposition", "yaml", "clock", "kubernetes"],
+    &["exposition", "yaml", "clock", "kubernetes", "rules"],
     &["model"],
 ];
 

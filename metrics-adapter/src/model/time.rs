@@ -19,6 +19,12 @@ impl Moment {
         Self(u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX))
     }
 
+    /// Nanoseconds after the clock's start.
+    #[must_use]
+    pub const fn nanos(self) -> u64 {
+        self.0
+    }
+
     /// The time from `earlier` to this; none if `earlier` is later.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {

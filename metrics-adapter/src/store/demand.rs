@@ -1,0 +1,165 @@
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+
+use crate::model::{Answer, Moment, QueryFailure, QueryFailureReason, Question};
+
+/// More different questions than this are not asked at once: each costs Prometheus a query in every interval.
+const MOST: usize = 1_000;
+
+/// The questions that somebody has Prometheus asked. Whoever wants an answer asks here; who asks Prometheus takes the
+/// questions from here and puts the answers back. Clones are the same.
+#[derive(Clone, Debug)]
+pub struct Demand(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    asked: RwLock<HashMap<Question, Arc<Asked>>>,
+    new: mpsc::UnboundedSender<Arc<Asked>>,
+}
+
+/// A question that somebody has asked.
+#[derive(Debug)]
+pub struct Asked {
+    /// The question.
+    pub question: Question,
+    /// When it was asked for the first time.
+    pub since: Moment,
+    last: AtomicU64,
+    times: AtomicU64,
+    state: watch::Sender<AskedState>,
+}
+
+/// What became of a question so far.
+#[derive(Clone, Debug, Default)]
+pub struct AskedState {
+    /// How often Prometheus was asked.
+    pub attempts: u64,
+    /// How many of these failed.
+    pub failures: u64,
+    /// When the last was sent.
+    pub last_attempt: Option<Moment>,
+    /// The last answer, however old.
+    pub answer: Option<Arc<Answer>>,
+    /// Why the last attempt gave none, if it gave none.
+    pub failure: Option<QueryFailure>,
+    /// From this age on the answer is none any more.
+    pub stale_after: Duration,
+}
+
+impl Demand {
+    /// No question yet; and where whoever asks Prometheus learns of new ones.
+    #[must_use]
+    pub fn new() -> (Self, mpsc::UnboundedReceiver<Arc<Asked>>) {
+        let (new, news) = mpsc::unbounded_channel();
+        (Self(Arc::new(Inner { asked: RwLock::default(), new })), news)
+    }
+
+    /// Asks a question: from now on, for as long as somebody asks it, its answer is kept up to date.
+    pub fn ask(&self, question: &Question, now: Moment) -> Result<Arc<Asked>, QueryFailure> {
+        if let Some(asked) = self.known(question) {
+            asked.touch(now);
+            return Ok(asked);
+        }
+        let mut all = self.0.asked.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(asked) = all.get(question) {
+            asked.touch(now);
+            return Ok(Arc::clone(asked));
+        }
+        if all.len() >= MOST {
+            let problem = format!("{MOST} different queries are being asked already; one that nobody asks for is dropped after 5 minutes");
+            return Err(QueryFailure { reason: QueryFailureReason::TooMany, problem });
+        }
+        let asked = Arc::new(Asked {
+            question: question.clone(),
+            since: now,
+            last: AtomicU64::new(now.nanos()),
+            times: AtomicU64::new(1),
+            state: watch::Sender::new(AskedState::default()),
+        });
+        all.insert(question.clone(), Arc::clone(&asked));
+        // Nobody asks Prometheus any more: the process is ending.
+        let _ = self.0.new.send(Arc::clone(&asked));
+        Ok(asked)
+    }
+
+    /// The question, if somebody asks it; this does not count as asking.
+    #[must_use]
+    pub fn known(&self, question: &Question) -> Option<Arc<Asked>> {
+        self.0.asked.read().unwrap_or_else(PoisonError::into_inner).get(question).cloned()
+    }
+
+    /// All questions, in no order.
+    #[must_use]
+    pub fn all(&self) -> Vec<Arc<Asked>> {
+        self.0.asked.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    /// Drops the questions that nobody has asked since then, and says which. Only who asks Prometheus does this.
+    pub fn forget_before(&self, since: Moment) -> Vec<Arc<Asked>> {
+        let mut all = self.0.asked.write().unwrap_or_else(PoisonError::into_inner);
+        all.extract_if(|_, asked| asked.last_asked() < since).map(|(_, asked)| asked).collect()
+    }
+}
+
+impl Asked {
+    fn touch(&self, now: Moment) {
+        self.last.fetch_max(now.nanos(), Ordering::Relaxed);
+        self.times.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// When somebody asked it last.
+    #[must_use]
+    pub fn last_asked(&self) -> Moment {
+        Moment::from_nanos(self.last.load(Ordering::Relaxed))
+    }
+
+    /// How often somebody asked it.
+    #[must_use]
+    pub fn times(&self) -> u64 {
+        self.times.load(Ordering::Relaxed)
+    }
+
+    /// What became of it so far.
+    #[must_use]
+    pub fn state(&self) -> AskedState {
+        self.state.borrow().clone()
+    }
+
+    /// What became of it, after the first attempt at least; or after `patience`, whatever there is.
+    pub async fn tried(&self, patience: Duration) -> AskedState {
+        let mut state = self.state.subscribe();
+        let tried = state.wait_for(|state| state.attempts > 0);
+        match tokio::time::timeout(patience, tried).await {
+            Ok(Ok(state)) => state.clone(),
+            _ => self.state(),
+        }
+    }
+
+    /// Puts in what came of an attempt. Only who asks Prometheus does this.
+    pub fn answered(&self, at: Moment, outcome: Result<Arc<Answer>, QueryFailure>, stale_after: Duration) {
+        self.state.send_modify(|state| {
+            state.attempts += 1;
+            state.last_attempt = Some(at);
+            state.stale_after = stale_after;
+            match outcome {
+                Ok(answer) => (state.answer, state.failure) = (Some(answer), None),
+                Err(failure) => {
+                    state.failures += 1;
+                    state.failure = Some(failure);
+                }
+            }
+        });
+    }
+}
+
+impl AskedState {
+    /// The answer, if it is not too old.
+    #[must_use]
+    pub fn fresh(&self, now: Moment) -> Option<&Arc<Answer>> {
+        self.answer.as_ref().filter(|answer| now.since(answer.at) <= self.stale_after)
+    }
+}
