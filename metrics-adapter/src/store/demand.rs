@@ -70,7 +70,9 @@ impl Demand {
             return Ok(Arc::clone(asked));
         }
         if all.len() >= MOST {
-            let problem = format!("{MOST} different queries are being asked already; one that nobody asks for is dropped after 5 minutes");
+            let problem = format!(
+                "{MOST} different queries are being asked already; one that nobody asks for is dropped after 5 minutes"
+            );
             return Err(QueryFailure { reason: QueryFailureReason::TooMany, problem });
         }
         let asked = Arc::new(Asked {
