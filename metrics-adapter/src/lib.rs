@@ -35,6 +35,7 @@ pub mod config;
 pub mod exposition;
 pub mod health;
 pub mod kubernetes;
+pub mod lookup;
 pub mod model;
 pub mod registration;
 pub mod reload;

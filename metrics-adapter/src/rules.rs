@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use crate::model::{GroupResource, Question, Selector};
 use crate::model::Kinds;
+use crate::model::{GroupResource, Question, Selector};
 
 /// Series that Prometheus has, all of one name and with labels of the same names.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::Instant;
 use crate::cluster::{Node, Pod};
+use crate::lookup::Instant;
 use crate::model::{Absence, LEFT_OUT, Moment, Usage};
 use crate::store::{ContainerUsage, NodeRecord, PodUsage, TargetState};
 

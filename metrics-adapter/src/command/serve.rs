@@ -16,12 +16,14 @@ use crate::config::Config;
 use crate::config::args::{KubeletArgs, ServeArgs};
 use crate::health::{Collected, Health, Need};
 use crate::kubernetes::{self, Connection, Place, Watches};
+use crate::lookup::Facts;
+use crate::model::Kinds;
 use crate::registration::{self, Own, Registration};
 use crate::reload::{self, Followed};
 use crate::server::{self, Operators, Serving};
 use crate::sources::{self, Fetcher, KubeletSettings, Kubelets, Scraper};
 use crate::status::{ClusterSight, Sight};
-use crate::store::{self, Writer};
+use crate::store::{self, Catalog, Demand, Writer};
 use crate::telemetry::{self, LogFormat, Registry};
 
 /// Reports that wait for the store; whoever collects faster than it takes in waits.
@@ -283,7 +285,17 @@ impl Parts {
         let health = Health::new(clock.now(), needs);
         tokio::spawn(health.clone().wait_for_collections(inventory.clone(), store.clone(), read_twice, clock));
         let resource_metrics = args.cluster.resource_metrics;
-        let api = Api::new(inventory.clone(), store.clone(), clock, health.clone(), resource_metrics);
+        let catalog = Catalog::empty(Arc::clone(&config.borrow().value)).publish();
+        let (demand, news) = Demand::new();
+        let facts = Facts {
+            inventory: inventory.clone(),
+            store: store.clone(),
+            catalog: catalog.1,
+            demand,
+            kinds: watch::channel(Kinds::default()).1,
+            clock,
+        };
+        let api = Api::new(facts, health.clone(), resource_metrics);
         let config_path = args.config.clone();
         let certificate_path = args.listeners.tls_cert_file.clone();
         let certificates = match certificates {

@@ -70,7 +70,9 @@ impl Demand {
             return Ok(Arc::clone(asked));
         }
         if all.len() >= MOST {
-            let problem = format!("{MOST} different queries are being asked already; one that nobody asks for is dropped after 5 minutes");
+            let problem = format!(
+                "{MOST} different queries are being asked already; one that nobody asks for is dropped after 5 minutes"
+            );
             return Err(QueryFailure { reason: QueryFailureReason::TooMany, problem });
         }
         let asked = Arc::new(Asked {
@@ -109,6 +111,17 @@ impl Asked {
     fn touch(&self, now: Moment) {
         self.last.fetch_max(now.nanos(), Ordering::Relaxed);
         self.times.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Somebody asks it again, who had its answer before.
+    pub fn ask_again(&self, now: Moment) {
+        self.touch(now);
+    }
+
+    /// The number of its last answer.
+    #[must_use]
+    pub fn generation(&self) -> Option<u64> {
+        self.state.borrow().answer.as_ref().map(|answer| answer.generation)
     }
 
     /// When somebody asked it last.
