@@ -15,10 +15,10 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::clock::Clock;
-use crate::cluster::{Inventory, View};
+use crate::cluster::{Inventory, Pod, View};
 use crate::config::Config;
 use crate::model::quantity::Milli;
-use crate::model::{GroupResource, Kinds, Moment, Now, ObjectReference, Resource, Selector, Wall};
+use crate::model::{Absence, GroupResource, Kinds, Moment, Now, ObjectReference, Resource, Selector, Wall};
 use crate::store::{Catalog, CatalogReader, Demand, Reader, Snapshot};
 
 pub use asked::{AskedMetric, Reading};
@@ -142,7 +142,10 @@ impl Wanted {
         }
         let kinds = facts.kinds.borrow().clone();
         let Some(resource) = kinds.named(&self.resource) else {
-            let cause = format!("no resource {} is known; write it as pods, deployments.apps", self.resource);
+            let offered = offered(&instant.snapshot.config, &instant.catalog);
+            let mut known: Vec<String> = offered.into_iter().map(|(own, ..)| own.to_string()).collect();
+            known.dedup();
+            let cause = format!("metrics are served for {}", known.join(", "));
             return Err(Missing::Unknown(self.nothing(&self.resource, &cause)));
         };
         let metric = self.asked_metric(resource, facts, instant)?;
@@ -154,6 +157,19 @@ impl Wanted {
         match served {
             Served::Scraped(place) => self.scraped(*place, instant),
             Served::Asked(metric) => self.answered(metric, instant),
+        }
+    }
+
+    /// A pod's value, or why it has none. The selector is not looked at.
+    pub fn value_of_pod<'a>(&self, pod: &'a Pod, served: &Served, instant: &Instant) -> Result<Value<'a>, Reason> {
+        let resource = Resource::of_kind("Pod").ok_or(Reason::Asked(Absence::NoSeries))?;
+        let object = ObjectReference { resource, namespace: &pod.namespace, name: &pod.name };
+        match served {
+            Served::Scraped(place) => {
+                let measure = Measure::new(*place, &self.series, instant).ok_or(Reason::Scraped(Absence::NoSeries))?;
+                measure.value_of(pod, object).map_err(Reason::Scraped)
+            }
+            Served::Asked(metric) => metric.value_of(object, instant).map_err(Reason::Asked),
         }
     }
 
@@ -199,7 +215,7 @@ fn no_such_metric(metric: &str, mut names: Vec<String>, trouble: Option<String>)
     let more = names.len().saturating_sub(NAMES);
     names.truncate(NAMES);
     let mut text = match names.is_empty() {
-        true => "no rule serves it, and no metric is served at all".to_owned(),
+        true => "none is configured".to_owned(),
         false => format!("no rule serves it; these are served: {}", names.join(", ")),
     };
     if more > 0 {

@@ -295,14 +295,14 @@ impl Parts {
             kinds: watch::channel(Kinds::default()).1,
             clock,
         };
-        let api = Api::new(facts, health.clone(), resource_metrics);
+        let api = Api::new(facts.clone(), health.clone(), resource_metrics);
         let config_path = args.config.clone();
         let certificate_path = args.listeners.tls_cert_file.clone();
         let certificates = match certificates {
             Some(Certificates::Given(state)) => certificate_path.zip(Some(state)),
             _ => None,
         };
-        let sight = Sight { inventory, store, health, clock, config, config_path, certificates, targets, cluster };
+        let sight = Sight { facts, health, config, config_path, certificates, targets, cluster };
         Ok(Self { api, sight })
     }
 }

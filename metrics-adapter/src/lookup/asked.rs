@@ -6,7 +6,7 @@ use super::{
     Facts, Instant, Missing, PATIENCE, Value, Wanted, listing_trouble, no_such_metric, offered, whole_seconds,
 };
 use crate::model::quantity::Milli;
-use crate::model::{Absence, Answer, GroupResource, Kinds, ObjectReference, QueryFailure, Question, Selector};
+use crate::model::{Absence, Answer, GroupResource, ObjectReference, QueryFailure, Question, Selector};
 use crate::rules::{Offer, Query, QueryRule};
 use crate::store::{Asked, AskedState};
 
@@ -27,6 +27,8 @@ pub struct AskedMetric {
 /// How an answer is read.
 #[derive(Clone, Debug)]
 pub struct Reading {
+    /// The rule, in words.
+    pub rule: Arc<str>,
     /// The label that names the object.
     pub name_label: Arc<str>,
     /// The label that names its namespace; without one the answer is about one namespace alone, or about none.
@@ -58,6 +60,12 @@ impl AskedMetric {
         let Reading { name_label, namespace_label, .. } = &self.reading;
         self.index = self.state.answer.as_ref().map(|answer| Index::of(answer, name_label, namespace_label.as_ref()));
         self
+    }
+
+    /// An object's value, if the answer is good and has one.
+    pub(super) fn value_of<'o>(&self, object: ObjectReference<'o>, instant: &Instant) -> Result<Value<'o>, Absence> {
+        let answer = self.state.fresh(instant.now.moment).ok_or(Absence::Stale)?;
+        self.value(answer, object)
     }
 
     fn value<'o>(&self, answer: &Answer, object: ObjectReference<'o>) -> Result<Value<'o>, Absence> {
@@ -102,12 +110,15 @@ impl Wanted {
     ) -> Result<AskedMetric, Missing> {
         let (question, reading) = match self.query_rule(resource, instant) {
             Some(found) => found,
-            None => self.offer(resource, facts, instant)?,
+            None => self.offer(resource, instant)?,
         };
         let refused = |failure: QueryFailure| {
             Missing::Absent(self.nothing(&self.resource, &format!("Prometheus is not asked: {failure}")))
         };
-        let asked = facts.demand.ask(&question, instant.now.moment).map_err(refused)?;
+        let asked = facts
+            .demand
+            .ask(&question, || format!("{resource}/{}", self.metric), instant.now.moment)
+            .map_err(refused)?;
         let state = asked.state();
         Ok(AskedMetric { asked, state, reading, resource, index: None })
     }
@@ -118,6 +129,7 @@ impl Wanted {
         let (name_label, _) = resources_of(query).find(|(_, own)| *own == resource)?;
         let namespace_label = query.namespace_label.clone().filter(|_| resource.namespaced);
         let reading = Reading {
+            rule: format!("the query of `{}` in `metrics`; {name_label} names the {resource}", query.name).into(),
             name_label: Arc::clone(name_label),
             shared: namespace_label.is_some(),
             namespace_label,
@@ -129,14 +141,14 @@ impl Wanted {
     }
 
     /// As a rule of prometheus-adapter's has it.
-    fn offer(&self, resource: GroupResource, facts: &Facts, instant: &Instant) -> Result<(Question, Reading), Missing> {
+    fn offer(&self, resource: GroupResource, instant: &Instant) -> Result<(Question, Reading), Missing> {
         let offers = &instant.catalog.offers;
         let here = self.namespace.is_some() && resource.namespaced;
         // Pods of all namespaces may be asked for where each is told from those of the others.
         let elsewhere = || if self.name == "*" { offers.custom(&self.metric, resource, true) } else { None };
         let offer = offers.custom(&self.metric, resource, here);
         let Some(offer) = offer.or_else(|| if here { None } else { elsewhere() }) else {
-            return Err(Missing::Unknown(self.nothing(&self.resource, &self.not_offered(resource, facts, instant))));
+            return Err(Missing::Unknown(self.nothing(&self.resource, &self.not_offered(resource, instant))));
         };
         let (query, shared) = match offer.of_all(&self.series) {
             Some(query) => (query, true),
@@ -145,7 +157,12 @@ impl Wanted {
         let query = query.map_err(|problem| Missing::Absent(self.nothing(&self.resource, &problem.to_string())))?;
         let Query { question, name_label, namespace_label } = query;
         let rule = instant.catalog.config.series_rules.get(offer.rule);
+        let how = if shared { "one query for all" } else { "a query for each set of objects" };
+        let words = rule.map_or(String::new(), |rule| {
+            format!("line {}, {}: series {}; {how}", rule.line, rule.series_query, offer.series)
+        });
         let reading = Reading {
+            rule: words.into(),
             name_label,
             namespace_label,
             shared,
@@ -186,14 +203,13 @@ impl Wanted {
         Ok(offer.of_some(namespace, &names, &self.series))
     }
 
-    fn not_offered(&self, resource: GroupResource, facts: &Facts, instant: &Instant) -> String {
+    fn not_offered(&self, resource: GroupResource, instant: &Instant) -> String {
         let all = offered(&instant.snapshot.config, &instant.catalog);
         let others: Vec<String> =
             all.iter().filter(|(_, _, name)| *name == self.metric).map(|(own, ..)| own.to_string()).collect();
         if !others.is_empty() {
             return format!("it is served for {}", others.join(", "));
         }
-        let _: &Kinds = &facts.kinds.borrow();
         let names = all.into_iter().filter(|(own, ..)| *own == resource).map(|(.., name)| name).collect();
         no_such_metric(&self.metric, names, listing_trouble(&instant.catalog))
     }

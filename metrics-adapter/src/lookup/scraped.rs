@@ -5,7 +5,7 @@ use super::{Instant, Missing, Value, Wanted, whole_seconds};
 use crate::cluster::{Object, Pod};
 use crate::config::Rule;
 use crate::model::quantity::Milli;
-use crate::model::{Absence, GroupResource, Labels, Measurement, ObjectReference, RESOURCES, Resource, Selector};
+use crate::model::{Absence, GroupResource, Labels, Measurement, ObjectReference, Resource, Selector};
 use crate::store::{MetricRecord, Selects};
 
 /// What is measured how: a rule, and which of its series.
@@ -35,6 +35,11 @@ impl<'a> Measure<'a> {
         let record = record.ok_or(Absence::NeverScraped)?;
         let selects: Option<&mut Selects<'_>> = if self.series.is_empty() { None } else { Some(selects) };
         record.measurement(self.rule, selects, self.instant.now.moment, snapshot.config.scrape.stale_after)
+    }
+
+    pub(super) fn value_of<'o>(&self, pod: &Pod, object: ObjectReference<'o>) -> Result<Value<'o>, Absence> {
+        let measured = self.of(pod, &mut MetricRecord::remembering(self.series))?;
+        self.value(object, &measured)
     }
 
     /// The value of several pods together: of the time of the oldest, over the longest window.
@@ -76,9 +81,7 @@ impl Wanted {
     pub(super) fn scraped<'a>(&'a self, place: usize, instant: &'a Instant) -> Result<Vec<Value<'a>>, Missing> {
         let (resource, measure) = (Resource::named(&self.resource), Measure::new(place, &self.series, instant));
         let (Some(resource), Some(measure)) = (resource, measure) else {
-            let known: Vec<String> = RESOURCES.iter().map(ToString::to_string).collect();
-            let cause = format!("metrics are served for {}", known.join(", "));
-            return Err(Missing::Unknown(self.nothing(&self.resource, &cause)));
+            return Err(Missing::Unknown(self.nothing(&self.resource, "its rule is gone")));
         };
         match (resource.is_pods(), self.name.as_str()) {
             (true, "*") => self.of_pods(resource, &measure),

@@ -26,6 +26,8 @@ struct Inner {
 pub struct Asked {
     /// The question.
     pub question: Question,
+    /// The metric that it was asked for first, as `pods/http_requests_per_second`.
+    pub what: Box<str>,
     /// When it was asked for the first time.
     pub since: Moment,
     last: AtomicU64,
@@ -58,8 +60,13 @@ impl Demand {
         (Self(Arc::new(Inner { asked: RwLock::default(), new })), news)
     }
 
-    /// Asks a question: from now on, for as long as somebody asks it, its answer is kept up to date.
-    pub fn ask(&self, question: &Question, now: Moment) -> Result<Arc<Asked>, QueryFailure> {
+    /// Asks a question for a metric: from now on, for as long as somebody asks it, its answer is kept up to date.
+    pub fn ask(
+        &self,
+        question: &Question,
+        what: impl FnOnce() -> String,
+        now: Moment,
+    ) -> Result<Arc<Asked>, QueryFailure> {
         if let Some(asked) = self.known(question) {
             asked.touch(now);
             return Ok(asked);
@@ -77,6 +84,7 @@ impl Demand {
         }
         let asked = Arc::new(Asked {
             question: question.clone(),
+            what: what().into(),
             since: now,
             last: AtomicU64::new(now.nanos()),
             times: AtomicU64::new(1),
