@@ -1,5 +1,6 @@
 //! A real Prometheus as the source of metrics.
 
+mod conduit;
 mod recordings;
 
 use crate::support::kube::objects::{self, Adorn as _};

@@ -48,7 +48,8 @@ impl Prometheus {
     /// One that scrapes these addresses every second, each with the labels that it has.
     pub(crate) fn scraping(targets: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let mut config = "global: {scrape_interval: 1s, scrape_timeout: 1s}\nscrape_configs:\n".to_owned();
+        let mut config =
+            "global: {scrape_interval: 1s, scrape_timeout: 1s, query_log_file: queries}\nscrape_configs:\n".to_owned();
         for (at, (url, labels)) in targets.iter().enumerate() {
             let (address, path) = url.trim_start_matches("http://").split_once('/').unwrap();
             let _ = writeln!(
@@ -114,10 +115,18 @@ impl Prometheus {
         Some((answer.status().as_u16(), answer.body_mut().read_to_string().ok()?))
     }
 
-    /// What PromQL says, asked directly: each sample's labels and value.
-    pub(crate) fn query(&self, query: &str) -> Vec<(Value, f64)> {
-        let query: String = form_urlencode(query);
-        let (status, text) = self.get(&format!("/api/v1/query?query={query}")).expect("an answer");
+    /// The times at which it evaluated a query for somebody, as its query log has them.
+    pub(crate) fn evaluations(&self, query: &str) -> Vec<String> {
+        let log = std::fs::read_to_string(self.file("queries")).unwrap_or_default();
+        let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let own = lines.filter(|line| line["params"]["query"] == query);
+        own.filter_map(|line| Some(line["params"]["start"].as_str()?.to_owned())).collect()
+    }
+
+    /// What PromQL says at a time, asked directly: each sample's labels and value.
+    pub(crate) fn query_at(&self, query: &str, time: &str) -> Vec<(Value, f64)> {
+        let (query, time) = (form_urlencode(query), form_urlencode(time));
+        let (status, text) = self.get(&format!("/api/v1/query?query={query}&time={time}")).expect("an answer");
         assert_eq!(status, 200, "{text}");
         let mut json: Value = serde_json::from_str(&text).unwrap();
         let samples = json["data"]["result"].as_array_mut().unwrap().iter_mut();
