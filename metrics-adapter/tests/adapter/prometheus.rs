@@ -1,7 +1,9 @@
 //! A real Prometheus as the source of metrics.
 
 mod conduit;
+mod faults;
 mod recordings;
+mod stub;
 
 use crate::support::kube::objects::{self, Adorn as _};
 use crate::support::prometheus::Prometheus;
