@@ -108,10 +108,27 @@ impl Demand {
         self.0.asked.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
-    /// Drops the questions that nobody has asked since then, and says which. Only who asks Prometheus does this.
-    pub fn forget_before(&self, since: Moment) -> Vec<Arc<Asked>> {
+    /// Drops a question, if nobody has asked it since then. Only who asks Prometheus does this.
+    #[must_use]
+    pub fn forget(&self, asked: &Asked, since: Moment) -> bool {
         let mut all = self.0.asked.write().unwrap_or_else(PoisonError::into_inner);
-        all.extract_if(|_, asked| asked.last_asked() < since).map(|(_, asked)| asked).collect()
+        let forgotten = asked.last_asked() < since;
+        if forgotten {
+            all.remove(&asked.question);
+        }
+        forgotten
+    }
+
+    /// How many questions there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.asked.read().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 }
 
@@ -158,6 +175,11 @@ impl Asked {
             Ok(Ok(state)) => state.clone(),
             _ => self.state(),
         }
+    }
+
+    /// Drops its answer, which was another Prometheus's. Only who asks Prometheus does this.
+    pub fn forget_answer(&self) {
+        self.state.send_modify(|state| state.answer = None);
     }
 
     /// Puts in what came of an attempt. Only who asks Prometheus does this.
