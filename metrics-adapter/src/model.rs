@@ -13,6 +13,6 @@ pub use kubelet::{ContainerName, KubeletBatch, KubeletScrape, LEFT_OUT, RawUsage
 pub use labels::Labels;
 pub use measure::{Absence, Batch, FailureReason, Measurement, PodKey, RawSample, Scrape, ScrapeFailure, Usage};
 pub use query::{Answer, QueryFailure, QueryFailureReason, QuerySample, Question};
-pub use resource::{GroupResource, Kinds, ObjectReference, RESOURCES, Resource};
+pub use resource::{DiscoveredResource, GroupResource, Kinds, ObjectReference, RESOURCES, Resource};
 pub use selector::{FieldSelector, Operator, Requirement, Selector, SelectorError};
 pub use time::{Moment, Now, Wall};

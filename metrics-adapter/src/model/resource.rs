@@ -1,10 +1,20 @@
 use std::fmt;
 
+mod built_in;
+mod kinds;
+
+pub use built_in::RESOURCES;
+pub use kinds::{DiscoveredResource, Kinds};
+
 /// A resource that metrics are served for, under the names that Kubernetes has for it.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub struct Resource {
     /// The plural, as in paths: `deployments`.
     pub plural: &'static str,
+    /// The singular: `deployment`.
+    pub singular: &'static str,
+    /// Shorter names that kubectl takes: `deploy`.
+    pub short_names: &'static [&'static str],
     /// The API group; empty for the core.
     pub group: &'static str,
     /// `apiVersion` of its objects: `apps/v1`.
@@ -14,27 +24,6 @@ pub struct Resource {
     /// Whether its objects are in namespaces.
     pub namespaced: bool,
 }
-
-macro_rules! resources {
-    ($($plural:literal $group:literal $api_version:literal $kind:literal $namespaced:literal)+) => {
-        &[$(Resource { plural: $plural, group: $group, api_version: $api_version, kind: $kind, namespaced: $namespaced }),+]
-    };
-}
-
-/// Every resource that metrics can be asked for: pods themselves, and what groups them. Sorted by the
-/// name under which discovery lists them.
-pub const RESOURCES: &[Resource] = resources! {
-    "daemonsets"   "apps"              "apps/v1"              "DaemonSet"   true
-    "deployments"  "apps"              "apps/v1"              "Deployment"  true
-    "ingresses"    "networking.k8s.io" "networking.k8s.io/v1" "Ingress"     true
-    "jobs"         "batch"             "batch/v1"             "Job"         true
-    "namespaces"   ""                  "v1"                   "Namespace"   false
-    "nodes"        ""                  "v1"                   "Node"        false
-    "pods"         ""                  "v1"                   "Pod"         true
-    "replicasets"  "apps"              "apps/v1"              "ReplicaSet"  true
-    "services"     ""                  "v1"                   "Service"     true
-    "statefulsets" "apps"              "apps/v1"              "StatefulSet" true
-};
 
 impl Resource {
     /// The resource that a path names: `services`, `deployments.apps`, or `deployments` alone, since no
@@ -54,7 +43,13 @@ impl Resource {
     /// Whether this is the resource of pods.
     #[must_use]
     pub fn is_pods(&self) -> bool {
-        self.plural == "pods"
+        self.plural == "pods" && self.group.is_empty()
+    }
+
+    /// Whether this is the resource of namespaces.
+    #[must_use]
+    pub fn is_namespaces(&self) -> bool {
+        self.plural == "namespaces" && self.group.is_empty()
     }
 }
 
@@ -68,26 +63,7 @@ impl fmt::Display for Resource {
     }
 }
 
-/// Every resource that is known: those of Kubernetes itself, and those that a cluster has besides. Clones are cheap.
-#[derive(Clone, Debug, Default)]
-pub struct Kinds {}
-
-impl Kinds {
-    /// The resource of that name, in singular, plural or short, of a group; an empty group is the core or, if the core has
-    /// no such resource, any.
-    #[must_use]
-    pub fn find(&self, _group: &str, name: &str) -> Option<GroupResource> {
-        Resource::named(name)
-    }
-
-    /// The resource that a path names: `services`, `deployments.apps`, `widgets.example.com`.
-    #[must_use]
-    pub fn named(&self, name: &str) -> Option<GroupResource> {
-        Resource::named(name)
-    }
-}
-
-/// One of [`RESOURCES`].
+/// One of [`RESOURCES`], or of [`Kinds`].
 pub type GroupResource = &'static Resource;
 
 /// One object.
