@@ -19,7 +19,7 @@ use crate::cluster::{Inventory, Pod, View};
 use crate::config::Config;
 use crate::model::quantity::Milli;
 use crate::model::{Absence, GroupResource, Kinds, Moment, Now, ObjectReference, Resource, Selector, Wall};
-use crate::store::{Catalog, CatalogReader, Demand, Reader, Snapshot};
+use crate::store::{Catalog, CatalogReader, Demand, Reader, ResourceUsage, Snapshot};
 
 pub use asked::{AskedMetric, Reading};
 pub use external::{External, ExternalValue, ServedExternal};
@@ -43,6 +43,8 @@ pub struct Facts {
     pub catalog: CatalogReader,
     /// What Prometheus is asked.
     pub demand: Demand,
+    /// What pods and nodes use, as Prometheus says.
+    pub usage: watch::Receiver<Arc<ResourceUsage>>,
     /// What resources there are.
     pub kinds: watch::Receiver<Kinds>,
     /// The clocks.
@@ -58,6 +60,8 @@ pub struct Instant {
     pub snapshot: Arc<Snapshot>,
     /// What Prometheus had.
     pub catalog: Arc<Catalog>,
+    /// What pods and nodes used, if Prometheus is the one who says so.
+    pub usage: Option<Arc<ResourceUsage>>,
     /// When that was.
     pub now: Now,
 }
@@ -66,12 +70,9 @@ impl Facts {
     /// All of it as it is now.
     #[must_use]
     pub fn now(&self) -> Instant {
-        Instant {
-            view: self.inventory.current(),
-            snapshot: self.store.current(),
-            catalog: self.catalog.current(),
-            now: self.clock.now(),
-        }
+        let (view, snapshot, catalog) = (self.inventory.current(), self.store.current(), self.catalog.current());
+        let usage = snapshot.config.resource_rules.as_ref().map(|_| Arc::clone(&self.usage.borrow()));
+        Instant { view, snapshot, catalog, usage, now: self.clock.now() }
     }
 }
 

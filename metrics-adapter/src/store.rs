@@ -31,8 +31,8 @@ use crate::reload;
 pub use catalog::{Catalog, CatalogReader, PrometheusState, RuleListing};
 pub use demand::{Asked, AskedState, Demand};
 pub use node::{ContainerUsage, NodeRecord, PodUsage};
-pub use resource::ResourceUsage;
 pub use record::{MetricRecord, PodRecord, Selects, SeriesValue, TargetState};
+pub use resource::ResourceUsage;
 
 use counter::CounterHistory;
 use gauge::GaugeHistory;

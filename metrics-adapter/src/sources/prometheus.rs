@@ -35,14 +35,21 @@ const ENDPOINTS: [&str; 2] = ["query", "series"];
 /// Names the families of this room, and makes their series exist.
 pub(super) fn describe_metrics() {
     describe_counter!("metrics_adapter_prometheus_requests_total", "Requests to Prometheus, by endpoint and outcome.");
-    describe_histogram!("metrics_adapter_prometheus_request_duration_seconds", "How long Prometheus took, by endpoint.");
+    describe_histogram!(
+        "metrics_adapter_prometheus_request_duration_seconds",
+        "How long Prometheus took, by endpoint."
+    );
     describe_gauge!("metrics_adapter_prometheus_up", "Whether Prometheus could be reached when it was last tried.");
     describe_gauge!("metrics_adapter_queries", "Different queries that are sent at present.");
-    describe_gauge!("metrics_adapter_series_listed", "Series of Prometheus that rules found when they were last listed.");
+    describe_gauge!(
+        "metrics_adapter_series_listed",
+        "Series of Prometheus that rules found when they were last listed."
+    );
     for endpoint in ENDPOINTS {
         let outcomes = QueryFailureReason::ALL.iter().map(|reason| reason.label());
         for outcome in std::iter::once("ok").chain(outcomes) {
-            counter!("metrics_adapter_prometheus_requests_total", "endpoint" => endpoint, "outcome" => outcome).absolute(0);
+            counter!("metrics_adapter_prometheus_requests_total", "endpoint" => endpoint, "outcome" => outcome)
+                .absolute(0);
         }
     }
     gauge!("metrics_adapter_queries").set(0.0);

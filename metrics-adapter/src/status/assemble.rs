@@ -17,7 +17,7 @@ use crate::lookup::{Facts, Instant};
 use crate::model::quantity::{Bytes, Milli, Nano};
 use crate::model::{Absence, Measurement, Moment, Now, Usage};
 use crate::reload;
-use crate::store::{PodRecord, Snapshot};
+use crate::store::{PodRecord, PrometheusState, Snapshot};
 
 /// Everything that the status page is made from.
 #[derive(Clone, Debug)]
@@ -26,6 +26,8 @@ pub struct Sight {
     pub facts: Facts,
     /// Whether the adapter can be asked.
     pub health: Health,
+    /// How Prometheus does.
+    pub prometheus: watch::Receiver<PrometheusState>,
     /// The configuration, and whether its file is right.
     pub config: watch::Receiver<reload::State<Config>>,
     /// Where the configuration is; none for the built-in default.
@@ -69,10 +71,11 @@ impl Sight {
 
     fn prometheus(&self, instant: &Instant) -> Option<PrometheusReport> {
         let settings = instant.catalog.config.prometheus.as_ref()?;
+        let state = self.prometheus.borrow().clone();
         Some(PrometheusReport {
             url: settings.url.to_string(),
-            up: None,
-            error: None,
+            up: state.up,
+            error: state.failure.as_ref().map(ErrorReport::from),
             interval: duration(settings.interval),
             stale_after: duration(settings.stale_after),
             rules: super::prometheus::rules(instant),

@@ -53,7 +53,7 @@ fn read(writer: &mut Writer, now: &Now, outcome: Result<KubeletScrape, ScrapeFai
 fn of(view: Arc<View>, reader: &crate::store::Reader, time: &str) -> Instant {
     let snapshot = reader.current();
     let catalog = Arc::new(Catalog::empty(Arc::clone(&snapshot.config)));
-    Instant { view, snapshot, catalog, now: at(time) }
+    Instant { view, snapshot, catalog, usage: None, now: at(time) }
 }
 
 /// What is answered from at that time, once both readings were taken in.

@@ -69,7 +69,9 @@ pub(super) fn read(body: &[u8], accept_partial: bool) -> Result<(Vec<QuerySample
             let items: Vec<Item> = serde_json::from_str(data.result.get()).map_err(broken)?;
             let histograms = items.iter().filter(|item| item.histogram.is_some()).count();
             if histograms > 0 {
-                warnings.push(format!("{histograms} native histograms are passed over; histogram_quantile makes values of them"));
+                warnings.push(format!(
+                    "{histograms} native histograms are passed over; histogram_quantile makes values of them"
+                ));
             }
             items.into_iter().filter_map(|item| item.value.map(|value| sample(item.metric, &value))).collect()
         }
@@ -78,8 +80,9 @@ pub(super) fn read(body: &[u8], accept_partial: bool) -> Result<(Vec<QuerySample
             vec![sample(Labels::default(), &value)]
         }
         other => {
-            let problem =
-                format!("the query gives a {other}, not a vector; without the range at its end, or under rate(), it does");
+            let problem = format!(
+                "the query gives a {other}, not a vector; without the range at its end, or under rate(), it does"
+            );
             return Err(failure(QueryFailureReason::Refused, problem));
         }
     };
@@ -149,7 +152,9 @@ pub(super) fn malformed(body: &[u8], error: &dyn fmt::Display) -> QueryFailure {
     let text = String::from_utf8_lossy(&body[..body.len().min(EXCERPT * 4)]);
     let excerpt: String = text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(EXCERPT).collect();
     let problem = if body.first().is_none_or(|first| *first != b'{') {
-        format!("no JSON of Prometheus's API, but {excerpt:?}; is this Prometheus, and is the path of prometheus.url its prefix?")
+        format!(
+            "no JSON of Prometheus's API, but {excerpt:?}; is this Prometheus, and is the path of prometheus.url its prefix?"
+        )
     } else {
         format!("JSON that cannot be read: {error}")
     };

@@ -1,6 +1,6 @@
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -8,9 +8,7 @@ use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
-use hyper::header::{
-    ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, USER_AGENT,
-};
+use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, USER_AGENT};
 use hyper::{Method, Request, Response, StatusCode, Uri};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy;
@@ -156,7 +154,9 @@ impl Client {
     fn authorization(&self) -> Result<Option<HeaderValue>, QueryFailure> {
         let text = match (&self.settings.bearer_token_file, &self.settings.basic_auth) {
             (Some(path), _) => format!("Bearer {}", secret(path)?),
-            (None, Some((user, path))) => format!("Basic {}", BASE64_STANDARD.encode(format!("{user}:{}", secret(path)?))),
+            (None, Some((user, path))) => {
+                format!("Basic {}", BASE64_STANDARD.encode(format!("{user}:{}", secret(path)?)))
+            }
             (None, None) => return Ok(None),
         };
         // What is wrong with it must not be told in its own words.
@@ -227,7 +227,9 @@ fn refusal(status: StatusCode, body: &[u8]) -> QueryFailure {
             return failure(QueryFailureReason::Credentials, problem);
         }
         StatusCode::NOT_FOUND => "; is this Prometheus, and is the path of prometheus.url its prefix?",
-        StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED => "; prometheus.method: GET asks in the other way",
+        StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED => {
+            "; prometheus.method: GET asks in the other way"
+        }
         _ => "",
     };
     failure(QueryFailureReason::Status, format!("answered {status}{hint}"))
@@ -251,7 +253,8 @@ async fn collect(mut incoming: Incoming, limit: usize) -> Result<Vec<u8>, QueryF
 
 fn secret(path: &Path) -> Result<String, QueryFailure> {
     let read = std::fs::read_to_string(path);
-    let text = read.map_err(|error| failure(QueryFailureReason::Credentials, format!("{}: {error}", path.display())))?;
+    let text =
+        read.map_err(|error| failure(QueryFailureReason::Credentials, format!("{}: {error}", path.display())))?;
     match text.trim() {
         "" => Err(failure(QueryFailureReason::Credentials, format!("{}: is empty", path.display()))),
         text => Ok(text.to_owned()),
@@ -262,7 +265,8 @@ fn connect(tls: ClientConfig) -> Http {
     let mut tcp = HttpConnector::new();
     tcp.enforce_http(false);
     tcp.set_nodelay(true);
-    let connector = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(tcp);
+    let connector =
+        HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(tcp);
     legacy::Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).pool_idle_timeout(IDLE).build(connector)
 }
 

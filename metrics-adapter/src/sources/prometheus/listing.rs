@@ -98,7 +98,8 @@ impl Lister {
         let mut reached = queries.is_empty();
         for query in queries {
             let clock = self.clock;
-            let listed = self.server.request("series", async |client: Arc<Client>| list(&client, &query, clock).await).await;
+            let listed =
+                self.server.request("series", async |client: Arc<Client>| list(&client, &query, clock).await).await;
             reached |= listed.is_ok();
             let known = self.known.entry(query).or_default();
             match listed {
@@ -131,8 +132,7 @@ impl Lister {
         let found: usize = self.known.values().flat_map(|own| own.series.iter()).map(|own| own.count).sum();
         gauge!("metrics_adapter_series_listed").set(f64::from(u32::try_from(found).unwrap_or(u32::MAX)));
         let generation = GENERATION.fetch_add(1, Ordering::Relaxed);
-        let catalog =
-            Catalog { generation, config: Arc::clone(config), custom, external, offers: Arc::new(offers) };
+        let catalog = Catalog { generation, config: Arc::clone(config), custom, external, offers: Arc::new(offers) };
         self.catalog.send_replace(Arc::new(catalog));
     }
 }

@@ -110,7 +110,8 @@ impl Server {
         let outcome = ask(Arc::clone(&client)).await;
         let label = outcome.as_ref().map_or_else(|failure| failure.reason.label(), |_| "ok");
         counter!("metrics_adapter_prometheus_requests_total", "endpoint" => endpoint, "outcome" => label).increment(1);
-        histogram!("metrics_adapter_prometheus_request_duration_seconds", "endpoint" => endpoint).record(began.elapsed());
+        histogram!("metrics_adapter_prometheus_request_duration_seconds", "endpoint" => endpoint)
+            .record(began.elapsed());
         let still_the_same = self.client().is_some_and(|now| Arc::ptr_eq(&now, &client));
         if still_the_same {
             self.learn(client.settings(), outcome.as_ref().err());
