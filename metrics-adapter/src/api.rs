@@ -1,5 +1,5 @@
-//! The three metrics APIs on the wire. A request reads the inventory's current view and the store's current
-//! snapshot, both in memory, and writes its answer; it waits for nobody.
+//! The three metrics APIs on the wire. A request reads what is in memory, and writes its answer; only the first who asks
+//! for a metric of Prometheus's waits for it, and not for long.
 //!
 //! The paths, the documents and the errors are those of Kubernetes' API conventions; clients that were
 //! written for metrics-server and prometheus-adapter find here what they expect.
@@ -30,11 +30,8 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::get;
 
 use crate::auth::Gate;
-use crate::clock::Clock;
-use crate::cluster::{Inventory, View};
 use crate::health::Health;
-use crate::model::Now;
-use crate::store::{Reader, Snapshot};
+use crate::lookup::Facts;
 
 pub use observe::describe_metrics;
 pub use probes::probe_answer;
@@ -45,12 +42,8 @@ use failure::Failure;
 /// What the APIs answer from.
 #[derive(Debug)]
 pub struct Api {
-    /// What exists.
-    pub inventory: Inventory,
-    /// What was measured.
-    pub store: Reader,
-    /// The clocks.
-    pub clock: Clock,
+    /// What exists, and what is known of it.
+    pub facts: Facts,
     /// Whether the adapter can be asked.
     pub health: Health,
     /// Whether metrics.k8s.io is served.
@@ -58,22 +51,11 @@ pub struct Api {
     cache: Cache,
 }
 
-/// What one request is answered from: everything as it was at one moment.
-struct Instant {
-    view: Arc<View>,
-    snapshot: Arc<Snapshot>,
-    now: Now,
-}
-
 impl Api {
     /// Answers from these.
     #[must_use]
-    pub fn new(inventory: Inventory, store: Reader, clock: Clock, health: Health, resource_metrics: bool) -> Arc<Self> {
-        Arc::new(Self { inventory, store, clock, health, resource_metrics, cache: Cache::default() })
-    }
-
-    fn now(&self) -> Instant {
-        Instant { view: self.inventory.current(), snapshot: self.store.current(), now: self.clock.now() }
+    pub fn new(facts: Facts, health: Health, resource_metrics: bool) -> Arc<Self> {
+        Arc::new(Self { facts, health, resource_metrics, cache: Cache::default() })
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a person types: each command is put together here from the other rooms.
 
 mod check_config;
+mod explain;
 mod scrape;
 mod serve;
 
@@ -36,6 +37,7 @@ pub fn run(cli: Cli) -> ExitCode {
         None => serve::run(&cli.serve),
         Some(Command::Serve(args)) => serve::run(&args),
         Some(Command::CheckConfig { file }) => check_config::run(&file),
+        Some(Command::Explain(args)) => explain::run(&args),
         Some(Command::Scrape(args)) => scrape::run(&args),
     };
     match done {

@@ -5,6 +5,7 @@ mod buffers;
 mod fetch;
 mod kubelet;
 mod machine;
+mod prometheus;
 mod read;
 mod schedule;
 mod trust;
@@ -12,5 +13,12 @@ mod trust;
 pub use fetch::{Fetcher, FetcherError, Page};
 pub use kubelet::{FINEST_RESOLUTION, KubeletSettings, Kubelets, SERVICE_ACCOUNT_CA};
 pub use machine::run as run_machine;
+pub use prometheus::{Prometheus, list_once};
 pub use read::{Reading, Wanted};
-pub use schedule::{Scraper, describe_metrics};
+pub use schedule::Scraper;
+
+/// Names the families of this room, and makes their series exist.
+pub fn describe_metrics() {
+    schedule::describe_metrics();
+    prometheus::describe_metrics();
+}

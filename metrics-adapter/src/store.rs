@@ -12,6 +12,7 @@ mod interner;
 mod kubelet;
 mod node;
 mod record;
+mod resource;
 mod usage;
 
 use std::collections::HashMap;
@@ -27,10 +28,11 @@ use crate::config::{Config, Kind};
 use crate::model::{Batch, KubeletBatch, Now, PodKey, Usage};
 use crate::reload;
 
-pub use catalog::{Catalog, CatalogReader, RuleListing};
+pub use catalog::{Catalog, CatalogReader, PrometheusState, RuleListing};
 pub use demand::{Asked, AskedState, Demand};
 pub use node::{ContainerUsage, NodeRecord, PodUsage};
 pub use record::{MetricRecord, PodRecord, Selects, SeriesValue, TargetState};
+pub use resource::ResourceUsage;
 
 use counter::CounterHistory;
 use gauge::GaugeHistory;

@@ -11,7 +11,7 @@ const FLOORS: [&[&str]; 10] = [
     &["command"],
     &["server"],
     &["api", "status"],
-    &["registration"],
+    &["registration", "lookup"],
     &["health", "sources", "auth", "certificates"],
     &["store"],
     &["cluster"],

@@ -45,13 +45,27 @@ impl Adapter {
 
     /// In a cluster, whose pods it scrapes.
     pub(crate) fn guarded(cluster: &Cluster) -> Self {
+        Self::in_cluster(cluster, tempfile::tempdir().unwrap(), &[])
+    }
+
+    /// In a cluster, with a configuration that has a Prometheus asked.
+    pub(crate) fn asking(cluster: &Cluster, config: &str, url: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.yaml");
+        std::fs::write(&path, config).unwrap();
+        let path = path.display().to_string();
+        Self::in_cluster(cluster, folder, &["--config", &path, "--prometheus-url", url])
+    }
+
+    fn in_cluster(cluster: &Cluster, folder: tempfile::TempDir, arguments: &[&str]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_metrics-adapter"));
         command.env_clear().args(["--port", "0", "--ops-port", "0", "--log-format", "json"]);
         command.args(["--bind-address", "127.0.0.1", "--namespace", "monitoring", "--resource-metrics", "false"]);
         command.args(["--kubeconfig", &cluster.file("kubeconfig"), "--tls-cert-file", &cluster.file("tls.crt")]);
         command.args(["--tls-private-key-file", &cluster.file("tls.key")]);
         let proxy = Some((cluster.file("proxy.crt"), cluster.file("proxy.key")));
-        Self::run(command, proxy, tempfile::tempdir().unwrap())
+        command.args(arguments);
+        Self::run(command, proxy, folder)
     }
 
     fn run(mut command: Command, proxy: Option<(String, String)>, folder: tempfile::TempDir) -> Self {

@@ -17,6 +17,15 @@ pub(crate) struct Cluster {
 
 impl Cluster {
     pub(crate) fn of(pods: usize) -> Self {
+        Self::with(pods, true)
+    }
+
+    /// The same, whose pods do not ask to be scraped.
+    pub(crate) fn quiet(pods: usize) -> Self {
+        Self::with(pods, false)
+    }
+
+    fn with(pods: usize, scraped: bool) -> Self {
         let kube = FakeKube::start(Options::default());
         kube.allow(|spec| spec["user"] == USER);
         kube.put_all(
@@ -25,8 +34,9 @@ impl Cluster {
                 let (name, address, shard) = Fleet::pod(pod);
                 let mut object = objects::pod("bench", &name, &address.ip().to_string(), "node1");
                 object["metadata"]["labels"] = json!({"app": "web", "shard": shard});
+                let scrape = scraped.to_string();
                 object["metadata"]["annotations"] =
-                    json!({"prometheus.io/scrape": "true", "prometheus.io/port": address.port().to_string()});
+                    json!({"prometheus.io/scrape": scrape, "prometheus.io/port": address.port().to_string()});
                 object
             }),
         );

@@ -7,6 +7,7 @@
 #![allow(clippy::cast_precision_loss, reason = "these numbers are small")]
 
 mod adapter;
+mod asked;
 mod fleet;
 mod guarded;
 mod hpas;
@@ -16,6 +17,9 @@ mod load;
 #[path = "../../../app/benches/api/process.rs"]
 #[expect(dead_code, reason = "the API's benchmark uses the rest")]
 mod process;
+#[path = "../../tests/adapter/support/prometheus.rs"]
+#[expect(dead_code, reason = "the tests use the rest")]
+mod prometheus;
 mod step;
 #[path = "../../../app/benches/api/targets.rs"]
 #[expect(dead_code, reason = "the API's benchmark uses the rest")]
@@ -74,6 +78,7 @@ fn main() {
         targets.add(format!("step, {name}: {average:.1} s <= {mean} s on average"), average <= mean);
         targets.add(format!("step, {name}: {longest:.1} s <= {worst} s at worst"), longest <= worst);
     }
+    asked::measure(&times, &mut targets);
     let minutes = times.hpas.div_ceil(60);
     let asked = hpas::ask(Duration::from_secs(times.hpas));
     println!("\n{} autoscalers asking every 15 s for {minutes} min: {} questions", hpas::HPAS, asked.answers);
@@ -151,6 +156,15 @@ fn at_rest(adapter: &Adapter, times: &Times) -> (Memory, f64) {
     sleep(Duration::from_secs(times.idle));
     let cpu = (adapter.cpu_seconds() - before) / started.elapsed().as_secs_f64();
     (adapter.memory(), cpu)
+}
+
+/// Waits until something holds.
+fn eventually(what: &str, holds: impl Fn() -> bool) {
+    let began = Instant::now();
+    while !holds() {
+        assert!(began.elapsed() < Duration::from_secs(60), "not {what} in time");
+        sleep(Duration::from_millis(50));
+    }
 }
 
 /// What a command prints.

@@ -1,6 +1,6 @@
 //! What there is: the documents by which clients find the APIs.
 //!
-//! They are made from the configuration alone and answered at once, whatever sources do. They are never
+//! They are made from the configuration and from what Prometheus listed last, and answered at once, whatever sources do. They are never
 //! empty: clients warn at each command of a group that has no resource.
 
 use std::hash::{DefaultHasher, Hasher as _};
@@ -16,7 +16,7 @@ use super::Api;
 use super::answer::document;
 use super::failure::Failure;
 use super::negotiate::{Clause, choose};
-use crate::config::Config;
+use crate::lookup;
 use crate::model::RESOURCES;
 
 /// Groups with their versions, the preferred one first.
@@ -47,47 +47,33 @@ struct Entry {
     verbs: &'static [&'static str],
 }
 
-fn entries(group: &str, config: &Config) -> Vec<Entry> {
+fn entries(group: &str, api: &Api) -> Vec<Entry> {
+    let of = |name: String, namespaced, kind, verbs| Entry { name, singular: "", namespaced, kind, verbs };
+    let catalog = api.facts.catalog.current();
     match group {
         "metrics.k8s.io" => {
-            let of = |name: &str, namespaced, kind| Entry {
-                name: name.to_owned(),
-                singular: "",
-                namespaced,
-                kind,
-                verbs: &["get", "list"],
-            };
-            vec![of("nodes", false, "NodeMetrics"), of("pods", true, "PodMetrics")]
+            let verbs = &["get", "list"];
+            vec![of("nodes".to_owned(), false, "NodeMetrics", verbs), of("pods".to_owned(), true, "PodMetrics", verbs)]
         }
-        "custom.metrics.k8s.io" => custom_entries(config),
-        // No external metric is known yet.
-        _ => vec![Entry {
-            name: "externalmetrics".to_owned(),
-            singular: "",
-            namespaced: true,
-            kind: "ExternalMetricValueList",
-            verbs: &["get"],
-        }],
+        "custom.metrics.k8s.io" => {
+            let mut offered = lookup::offered(&api.facts.store.current().config, &catalog);
+            if offered.is_empty() {
+                let none = || "no_metric_is_configured".to_owned();
+                offered.extend(RESOURCES.iter().map(|own| (own, own.namespaced, none())));
+            }
+            let metrics = offered.into_iter();
+            metrics
+                .map(|(own, namespaced, metric)| of(format!("{own}/{metric}"), namespaced, "MetricValueList", &["get"]))
+                .collect()
+        }
+        _ => {
+            let mut names = lookup::offered_external(&catalog);
+            if names.is_empty() {
+                names.push("externalmetrics".to_owned());
+            }
+            names.into_iter().map(|name| of(name, true, "ExternalMetricValueList", &["get"])).collect()
+        }
     }
-}
-
-/// Metrics are subresources of what they are of.
-fn custom_entries(config: &Config) -> Vec<Entry> {
-    let mut metrics: Vec<&str> = config.rules.iter().map(|rule| rule.name.as_str()).collect();
-    metrics.sort_unstable();
-    if metrics.is_empty() {
-        metrics.push("no_metric_is_configured");
-    }
-    let entries = RESOURCES.iter().flat_map(|resource| {
-        metrics.iter().map(move |metric| Entry {
-            name: format!("{resource}/{metric}"),
-            singular: "",
-            namespaced: resource.namespaced,
-            kind: "MetricValueList",
-            verbs: &["get"],
-        })
-    });
-    entries.collect()
 }
 
 /// `/apis`
@@ -101,10 +87,9 @@ pub(super) async fn groups(State(api): State<Arc<Api>>, headers: HeaderMap) -> R
         _ => None,
     };
     let content_type = choose(&headers, offer)?;
-    let config = &api.store.current().config;
     let body = match content_type {
-        AGGREGATED_V2 => aggregated(&api, config, "v2"),
-        AGGREGATED_V2BETA1 => aggregated(&api, config, "v2beta1"),
+        AGGREGATED_V2 => aggregated(&api, "v2"),
+        AGGREGATED_V2BETA1 => aggregated(&api, "v2beta1"),
         _ => json!({
             "kind": "APIGroupList", "apiVersion": "v1",
             "groups": offered(&api).map(|(name, versions)| group_document(name, versions)).collect::<Vec<_>>(),
@@ -121,9 +106,9 @@ fn group_document(name: &str, versions: &[&str]) -> Value {
     json!({"name": name, "versions": all, "preferredVersion": all.first()})
 }
 
-fn aggregated(api: &Api, config: &Config, version: &str) -> Value {
+fn aggregated(api: &Api, version: &str) -> Value {
     let items = offered(api).map(|(group, versions)| {
-        let resources = aggregated_resources(&entries(group, config));
+        let resources = aggregated_resources(&entries(group, api));
         let versions: Vec<Value> = versions
             .iter()
             .map(|version| json!({"version": version, "resources": resources, "freshness": "Current"}))
@@ -188,7 +173,7 @@ pub(super) async fn group_version(
     if !known {
         return Err(Failure::no_such_path());
     }
-    let resources: Vec<Value> = entries(&group, &api.store.current().config)
+    let resources: Vec<Value> = entries(&group, &api)
         .into_iter()
         .map(|entry| {
             json!({

@@ -1,4 +1,5 @@
 use super::json::Json;
+use crate::lookup::Missing;
 use crate::model::SelectorError;
 use axum::http::{Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -87,6 +88,15 @@ impl Failure {
 impl From<SelectorError> for Failure {
     fn from(error: SelectorError) -> Self {
         Self::bad_request(error.to_string())
+    }
+}
+
+impl From<Missing> for Failure {
+    fn from(missing: Missing) -> Self {
+        match missing {
+            Missing::Unknown(message) => Self::not_found(message),
+            Missing::Absent(message) => Self::absent(message),
+        }
     }
 }
 

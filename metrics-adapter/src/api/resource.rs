@@ -14,8 +14,9 @@ use super::negotiate::Format;
 use super::protobuf::Message;
 use super::selection::Query;
 use super::usage::{Measured, Missing, Uses};
-use super::{Api, Instant, table};
+use super::{Api, table};
 use crate::cluster::{Node, Pod};
+use crate::lookup::Instant;
 use crate::model::quantity::{Bytes, Nano};
 use crate::model::{Labels, Usage, Wall};
 
@@ -193,7 +194,7 @@ impl Answer<'_> {
 /// `…/nodes`
 pub(super) async fn list_nodes(State(api): State<Arc<Api>>, uri: Uri, headers: HeaderMap) -> Result<Response, Failure> {
     let (format, query) = (Format::of_objects(&headers)?, list_query(&uri, "nodes.metrics.k8s.io")?);
-    let instant = api.now();
+    let instant = api.facts.now();
     let nodes = instant.view.nodes().iter();
     let wanted = nodes.filter(|node| query.labels.matches(&node.labels) && query.fields.matches("", &node.name));
     let items = wanted.filter_map(|node| Item::of_node(node, &instant).ok()).collect();
@@ -209,7 +210,7 @@ pub(super) async fn get_node(
 ) -> Result<Response, Failure> {
     let format = Format::of_objects(&headers)?;
     let Path(name) = path.map_err(|error| Failure::bad_request(error.body_text()))?;
-    let instant = api.now();
+    let instant = api.facts.now();
     let nodes = instant.view.nodes();
     let Ok(place) = nodes.binary_search_by(|node| (*node.name).cmp(&*name)) else {
         return Err(Failure::no_such_object("node", &name, None));
@@ -242,7 +243,7 @@ pub(super) async fn list_pods(
 
 fn pods(api: &Api, namespace: Option<&str>, uri: &Uri, headers: &HeaderMap) -> Result<Response, Failure> {
     let (format, query) = (Format::of_objects(headers)?, list_query(uri, "pods.metrics.k8s.io")?);
-    let instant = api.now();
+    let instant = api.facts.now();
     let pods = instant.view.pods(namespace);
     let answer = || {
         let wanted = pods
@@ -263,7 +264,7 @@ pub(super) async fn get_pod(
 ) -> Result<Response, Failure> {
     let format = Format::of_objects(&headers)?;
     let Path((namespace, name)) = path.map_err(|error| Failure::bad_request(error.body_text()))?;
-    let instant = api.now();
+    let instant = api.facts.now();
     let Some(pod) = instant.view.pod(&namespace, &name) else {
         return Err(Failure::no_such_object("pods", &name, None));
     };

@@ -3,10 +3,10 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::Instant;
 use crate::cluster::{Node, Pod};
+use crate::lookup::Instant;
 use crate::model::{Absence, LEFT_OUT, Moment, Usage};
-use crate::store::{ContainerUsage, NodeRecord, PodUsage, TargetState};
+use crate::store::{ContainerUsage, NodeRecord, PodUsage, ResourceUsage, TargetState};
 
 /// Who uses it.
 #[derive(Clone, Copy)]
@@ -44,10 +44,17 @@ pub(super) enum Missing<'a> {
     Lacking(Option<&'a str>, Absence),
     /// The last that the kubelet said is too old.
     Stale(&'a str, &'a NodeRecord),
+    /// Prometheus has said nothing of anything, or not any more.
+    NoAnswer(&'a ResourceUsage),
+    /// Prometheus says nothing of it.
+    NotAnswered,
 }
 
 impl<'a> Measured<'a> {
     pub(super) fn of_pod(pod: &'a Pod, instant: &'a Instant) -> Result<Self, Missing<'a>> {
+        if let Some(usage) = &instant.usage {
+            return Self::of_answered_pod(pod, usage, instant);
+        }
         match &pod.container {
             Some(container) => Self::of_process(pod, container, instant),
             None => Self::of_containers(pod, instant),
@@ -78,8 +85,32 @@ impl<'a> Measured<'a> {
         Ok(Self { uses: Uses::Containers(containers), at: oldest.at, window: oldest.window })
     }
 
+    fn of_answered_pod(pod: &Pod, usage: &'a ResourceUsage, instant: &Instant) -> Result<Self, Missing<'a>> {
+        if !usage.is_fresh(instant.now.moment) {
+            return Err(Missing::NoAnswer(usage));
+        }
+        let of_pod = usage.pod(&pod.namespace, &pod.name).ok_or(Missing::NotAnswered)?;
+        if let Some((container, absence)) = of_pod.lacking() {
+            return Err(Missing::Lacking(Some(container), absence));
+        }
+        let oldest = of_pod.oldest().ok_or(Missing::NotAnswered)?;
+        Ok(Self { uses: Uses::Containers(&of_pod.containers), at: oldest.at, window: oldest.window })
+    }
+
+    fn of_answered_node(name: &str, usage: &'a ResourceUsage, instant: &Instant) -> Result<Self, Missing<'a>> {
+        if !usage.is_fresh(instant.now.moment) {
+            return Err(Missing::NoAnswer(usage));
+        }
+        let of_node = usage.nodes.get(name).copied().ok_or(Missing::NotAnswered)?;
+        let of_node = of_node.map_err(|absence| Missing::Lacking(None, absence))?;
+        Ok(Self { uses: Uses::Node(of_node), at: of_node.at, window: of_node.window })
+    }
+
     pub(super) fn of_node(node: &'a Node, instant: &'a Instant) -> Result<Self, Missing<'a>> {
         let name = &*node.name;
+        if let Some(usage) = &instant.usage {
+            return Self::of_answered_node(name, usage, instant);
+        }
         let (label, value) = LEFT_OUT;
         if node.labels.get(label) == Some(value) {
             return Err(Missing::LeftOut(name));
@@ -160,6 +191,11 @@ impl fmt::Display for Missing<'_> {
                     _ => "has no CPU time or no memory: it has not begun, or has ended",
                 })
             }
+            Self::NotAnswered => f.write_str("but is not in what Prometheus answers to the queries of resourceRules"),
+            Self::NoAnswer(usage) => match &usage.failure {
+                Some(failure) => write!(f, "but Prometheus does not answer the queries of resourceRules: {failure}"),
+                None => f.write_str("but Prometheus has not answered the queries of resourceRules yet"),
+            },
             Self::Stale(node, record) => {
                 write!(f, "but what the kubelet of node {node} said last is too old")?;
                 last_failure(f, &record.target)

@@ -16,12 +16,14 @@ use crate::config::Config;
 use crate::config::args::{KubeletArgs, ServeArgs};
 use crate::health::{Collected, Health, Need};
 use crate::kubernetes::{self, Connection, Place, Watches};
+use crate::lookup::Facts;
+use crate::model::Kinds;
 use crate::registration::{self, Own, Registration};
 use crate::reload::{self, Followed};
 use crate::server::{self, Operators, Serving};
-use crate::sources::{self, Fetcher, KubeletSettings, Kubelets, Scraper};
+use crate::sources::{self, Fetcher, KubeletSettings, Kubelets, Prometheus, Scraper};
 use crate::status::{ClusterSight, Sight};
-use crate::store::{self, Writer};
+use crate::store::{self, Catalog, Demand, PrometheusState, Writer};
 use crate::telemetry::{self, LogFormat, Registry};
 
 /// Reports that wait for the store; whoever collects faster than it takes in waits.
@@ -262,6 +264,7 @@ impl Parts {
         let (reports, reported) = mpsc::channel(REPORTS);
         tokio::spawn(writer.run(reported, config.clone(), clock));
         let mut read_twice: Collected = Box::new(|| true);
+        let kinds = watch::channel(Kinds::default()).1;
         let (inventory, targets, cluster, needs) = match origin {
             Origin::Targets(path, targets) => {
                 tokio::spawn(sources::run_machine(machine(args).into(), config.clone(), reports.clone(), clock));
@@ -283,14 +286,39 @@ impl Parts {
         let health = Health::new(clock.now(), needs);
         tokio::spawn(health.clone().wait_for_collections(inventory.clone(), store.clone(), read_twice, clock));
         let resource_metrics = args.cluster.resource_metrics;
-        let api = Api::new(inventory.clone(), store.clone(), clock, health.clone(), resource_metrics);
+        let (catalog, catalogs) = Catalog::empty(Arc::clone(&config.borrow().value)).publish();
+        let (demand, news) = Demand::new();
+        let (usage, usages) = watch::channel(Arc::default());
+        let (state, prometheus) = watch::channel(PrometheusState::default());
+        let asks = Prometheus {
+            config: config.clone(),
+            kinds: kinds.clone(),
+            inventory: inventory.clone(),
+            demand: demand.clone(),
+            news,
+            catalog,
+            usage,
+            state,
+            clock,
+        };
+        tokio::spawn(asks.run());
+        let facts = Facts {
+            inventory: inventory.clone(),
+            store: store.clone(),
+            catalog: catalogs,
+            demand,
+            usage: usages,
+            kinds,
+            clock,
+        };
+        let api = Api::new(facts.clone(), health.clone(), resource_metrics);
         let config_path = args.config.clone();
         let certificate_path = args.listeners.tls_cert_file.clone();
         let certificates = match certificates {
             Some(Certificates::Given(state)) => certificate_path.zip(Some(state)),
             _ => None,
         };
-        let sight = Sight { inventory, store, health, clock, config, config_path, certificates, targets, cluster };
+        let sight = Sight { facts, health, prometheus, config, config_path, certificates, targets, cluster };
         Ok(Self { api, sight })
     }
 }

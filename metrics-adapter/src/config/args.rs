@@ -1,6 +1,7 @@
 //! The command line and the environment, as clap reads them.
 
 mod cluster;
+mod explain;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
@@ -9,6 +10,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 pub use cluster::{ClusterArgs, KubeletArgs};
+pub use explain::{AdapterArgs, ExplainArgs};
 
 /// The metrics-adapter: requests per second for the HorizontalPodAutoscaler, usage for kubectl top.
 ///
@@ -36,6 +38,9 @@ pub enum Command {
         /// The file.
         file: PathBuf,
     },
+    /// Ask a running adapter where a metric's value comes from: the rule, the query or the targets, the last value and its
+    /// age, why each pod counts or does not, and what autoscalers make of it.
+    Explain(ExplainArgs),
     /// Read a target as the adapter would, twice, and say what it would give.
     Scrape(ScrapeArgs),
 }

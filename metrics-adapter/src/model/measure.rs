@@ -150,6 +150,8 @@ pub enum Absence {
     NotFinite,
     /// Below zero, where the rule allows no such values.
     Negative,
+    /// There are several, and nothing says which counts.
+    Ambiguous,
 }
 
 impl Absence {
@@ -164,6 +166,7 @@ impl Absence {
             Self::NoSeries => "without this series in their metrics",
             Self::NotFinite => "with a value that is no finite number",
             Self::Negative => "with a negative value",
+            Self::Ambiguous => "with more than one value",
         }
     }
 
@@ -178,6 +181,7 @@ impl Absence {
             Self::NoSeries => "none has this series in its metrics",
             Self::NotFinite => "no value is a finite number",
             Self::Negative => "all values are negative",
+            Self::Ambiguous => "each has more than one value",
         }
     }
 }

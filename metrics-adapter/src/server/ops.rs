@@ -6,7 +6,7 @@ use axum::routing::get;
 
 use crate::api::probe_answer;
 use crate::health::{Health, Probe};
-use crate::status::{self, Filter, Sight};
+use crate::status::{self, Explain, Filter, Sight};
 use crate::telemetry::Registry;
 
 /// What the operators' listener shows.
@@ -39,6 +39,8 @@ pub fn router(operators: Operators) -> Router {
     Router::new()
         .route("/", get(page))
         .route("/status.json", get(json))
+        .route("/explain", get(explain))
+        .route("/explain.json", get(explain_json))
         .route("/metrics", get(metrics))
         .route(
             "/healthz",
@@ -51,7 +53,7 @@ pub fn router(operators: Operators) -> Router {
 }
 
 async fn metrics(State(own): State<Operators>) -> Response {
-    let autoscalers = status::autoscaler_exposition(&own.sight.inventory.autoscalers());
+    let autoscalers = status::autoscaler_exposition(&own.sight.facts.inventory.autoscalers());
     (EXPOSITION, own.registry.render() + &autoscalers).into_response()
 }
 
@@ -69,6 +71,27 @@ async fn page(State(own): State<Operators>, RawQuery(query): RawQuery) -> Respon
 
 async fn json(State(own): State<Operators>) -> Response {
     axum::Json(own.sight.report()).into_response()
+}
+
+/// What is asked to be explained, or what is wrong with how that is asked.
+fn explained(query: Option<&str>) -> Result<Explain, Response> {
+    let given = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
+    Explain::parse(given.map(|(name, value)| (name.into_owned(), value.into_owned())))
+        .map_err(|problem| (StatusCode::BAD_REQUEST, TEXT, problem + "\n").into_response())
+}
+
+async fn explain(State(own): State<Operators>, RawQuery(query): RawQuery) -> Response {
+    match explained(query.as_deref()) {
+        Ok(explain) => (TEXT, explain.explain(&own.sight.facts).await.text()).into_response(),
+        Err(refused) => refused,
+    }
+}
+
+async fn explain_json(State(own): State<Operators>, RawQuery(query): RawQuery) -> Response {
+    match explained(query.as_deref()) {
+        Ok(explain) => axum::Json(explain.explain(&own.sight.facts).await).into_response(),
+        Err(refused) => refused,
+    }
 }
 
 async fn readyz(State(own): State<Operators>, RawQuery(query): RawQuery) -> Response {

@@ -212,7 +212,7 @@ fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
 
-fn broken(error: &hyper_util::client::legacy::Error) -> ScrapeFailure {
+pub(super) fn broken(error: &hyper_util::client::legacy::Error) -> ScrapeFailure {
     // While connecting, a bare error of I/O is the handshake's; that of TCP is wrapped in a type of its own.
     let handshake = error.is_connect() && error.source().is_some_and(<dyn std::error::Error>::is::<std::io::Error>);
     let reason = if handshake { FailureReason::Tls } else { FailureReason::Connection };
@@ -220,7 +220,7 @@ fn broken(error: &hyper_util::client::legacy::Error) -> ScrapeFailure {
 }
 
 /// The innermost causes say what happened; the outer ones only that something did.
-fn causes(error: &(dyn std::error::Error + 'static)) -> String {
+pub(super) fn causes(error: &(dyn std::error::Error + 'static)) -> String {
     let mut texts = vec![error.to_string()];
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -22,7 +22,7 @@ use crate::store::Report;
 pub(super) const LARGE: usize = 1 << 20;
 
 /// Names the families of this room, and makes their series exist.
-pub fn describe_metrics() {
+pub(super) fn describe_metrics() {
     describe_histogram!("metrics_adapter_collect_duration_seconds", "How long one collection of a source took.");
     describe_counter!("metrics_adapter_collect_failures_total", "Collections that gave nothing, by source and reason.");
     for reason in FailureReason::ALL {

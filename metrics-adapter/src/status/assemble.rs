@@ -6,29 +6,28 @@ use rustls::sign::CertifiedKey;
 use tokio::sync::watch;
 
 use super::cluster::ClusterSight;
+use super::prometheus::PrometheusReport;
 use super::report::{
     AbsentReport, ErrorReport, FileReport, MetricReport, NodeReport, Report, ScrapeReport, TargetReport, ValueReport,
 };
-use crate::clock::Clock;
-use crate::cluster::{Inventory, Pod, View};
+use crate::cluster::{Pod, View};
 use crate::config::{Aggregate, Config, Kind, Rule};
 use crate::health::{Health, Probe};
+use crate::lookup::{Facts, Instant};
 use crate::model::quantity::{Bytes, Milli, Nano};
 use crate::model::{Absence, Measurement, Moment, Now, Usage};
 use crate::reload;
-use crate::store::{PodRecord, Reader, Snapshot};
+use crate::store::{PodRecord, PrometheusState, Snapshot};
 
 /// Everything that the status page is made from.
 #[derive(Clone, Debug)]
 pub struct Sight {
-    /// What exists.
-    pub inventory: Inventory,
-    /// What was measured.
-    pub store: Reader,
+    /// What exists, and what is known of it.
+    pub facts: Facts,
     /// Whether the adapter can be asked.
     pub health: Health,
-    /// The clocks.
-    pub clock: Clock,
+    /// How Prometheus does.
+    pub prometheus: watch::Receiver<PrometheusState>,
     /// The configuration, and whether its file is right.
     pub config: watch::Receiver<reload::State<Config>>,
     /// Where the configuration is; none for the built-in default.
@@ -45,8 +44,9 @@ impl Sight {
     /// What there is to see now.
     #[must_use]
     pub fn report(&self) -> Report {
-        let (view, snapshot, now) = (self.inventory.current(), self.store.current(), self.clock.now());
-        let seen = Seen { view: &view, snapshot: &snapshot, now };
+        let instant = self.facts.now();
+        let Instant { view, snapshot, now, .. } = &instant;
+        let seen = Seen { view, snapshot, now: *now };
         let finding = self.health.probe(Probe::Ready);
         let scrape = &snapshot.config.scrape;
         Report {
@@ -63,9 +63,24 @@ impl Sight {
             },
             metrics: snapshot.config.rules.iter().enumerate().map(|(place, rule)| seen.metric(place, rule)).collect(),
             targets: view.pods(None).iter().filter(|pod| is_target(pod)).map(|pod| seen.target(pod)).collect(),
-            cluster: self.cluster.as_ref().map(|cluster| cluster.report(&self.inventory)),
+            prometheus: self.prometheus(&instant),
+            cluster: self.cluster.as_ref().map(|cluster| cluster.report(&self.facts.inventory)),
             nodes: view.nodes().iter().map(|node| seen.node(&node.name)).collect(),
         }
+    }
+
+    fn prometheus(&self, instant: &Instant) -> Option<PrometheusReport> {
+        let settings = instant.catalog.config.prometheus.as_ref()?;
+        let state = self.prometheus.borrow().clone();
+        Some(PrometheusReport {
+            url: settings.url.to_string(),
+            up: state.up,
+            error: state.failure.as_ref().map(ErrorReport::from),
+            interval: duration(settings.interval),
+            stale_after: duration(settings.stale_after),
+            rules: super::prometheus::rules(instant),
+            queries: super::prometheus::queries(&self.facts.demand.all(), instant.now.moment),
+        })
     }
 
     fn files(&self) -> Vec<FileReport> {

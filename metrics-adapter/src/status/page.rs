@@ -31,6 +31,9 @@ pub fn render(report: &Report, filter: &Filter) -> String {
     page.raw("<main>");
     page.banners(report);
     page.metrics(report, filter);
+    if let Some(prometheus) = &report.prometheus {
+        page.prometheus(prometheus, filter);
+    }
     page.targets(report, filter);
     if let Some(cluster) = &report.cluster {
         page.autoscalers(cluster, filter);
@@ -384,6 +387,7 @@ mod tests {
             }],
             targets,
             nodes: Vec::new(),
+            prometheus: None,
             cluster: None,
         }
     }

@@ -1,6 +1,7 @@
 use serde::Serialize;
 
 use super::cluster::ClusterReport;
+use super::prometheus::PrometheusReport;
 
 /// Everything that the status page shows, and `/status.json` says. No secret is in it.
 #[derive(Debug, Serialize)]
@@ -26,6 +27,9 @@ pub struct Report {
     pub targets: Vec<TargetReport>,
     /// The machines.
     pub nodes: Vec<NodeReport>,
+    /// Prometheus, if it is asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prometheus: Option<PrometheusReport>,
     /// What only a cluster has.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cluster: Option<ClusterReport>,

@@ -32,6 +32,17 @@ pub struct RuleListing {
     pub failure: Option<QueryFailure>,
 }
 
+/// How Prometheus does.
+#[derive(Clone, Debug, Default)]
+pub struct PrometheusState {
+    /// Whether the last request reached it; none, as long as there was none.
+    pub up: Option<bool>,
+    /// Why not.
+    pub failure: Option<QueryFailure>,
+    /// When it was reached last.
+    pub last_success: Option<Moment>,
+}
+
 /// Reads what Prometheus has.
 #[derive(Clone, Debug)]
 pub struct CatalogReader(watch::Receiver<Arc<Catalog>>);

@@ -26,6 +26,8 @@ struct Inner {
 pub struct Asked {
     /// The question.
     pub question: Question,
+    /// The metric that it was asked for first, as `pods/http_requests_per_second`.
+    pub what: Box<str>,
     /// When it was asked for the first time.
     pub since: Moment,
     last: AtomicU64,
@@ -58,8 +60,13 @@ impl Demand {
         (Self(Arc::new(Inner { asked: RwLock::default(), new })), news)
     }
 
-    /// Asks a question: from now on, for as long as somebody asks it, its answer is kept up to date.
-    pub fn ask(&self, question: &Question, now: Moment) -> Result<Arc<Asked>, QueryFailure> {
+    /// Asks a question for a metric: from now on, for as long as somebody asks it, its answer is kept up to date.
+    pub fn ask(
+        &self,
+        question: &Question,
+        what: impl FnOnce() -> String,
+        now: Moment,
+    ) -> Result<Arc<Asked>, QueryFailure> {
         if let Some(asked) = self.known(question) {
             asked.touch(now);
             return Ok(asked);
@@ -77,6 +84,7 @@ impl Demand {
         }
         let asked = Arc::new(Asked {
             question: question.clone(),
+            what: what().into(),
             since: now,
             last: AtomicU64::new(now.nanos()),
             times: AtomicU64::new(1),
@@ -100,10 +108,27 @@ impl Demand {
         self.0.asked.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
-    /// Drops the questions that nobody has asked since then, and says which. Only who asks Prometheus does this.
-    pub fn forget_before(&self, since: Moment) -> Vec<Arc<Asked>> {
+    /// Drops a question, if nobody has asked it since then. Only who asks Prometheus does this.
+    #[must_use]
+    pub fn forget(&self, asked: &Asked, since: Moment) -> bool {
         let mut all = self.0.asked.write().unwrap_or_else(PoisonError::into_inner);
-        all.extract_if(|_, asked| asked.last_asked() < since).map(|(_, asked)| asked).collect()
+        let forgotten = asked.last_asked() < since;
+        if forgotten {
+            all.remove(&asked.question);
+        }
+        forgotten
+    }
+
+    /// How many questions there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.asked.read().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 }
 
@@ -111,6 +136,17 @@ impl Asked {
     fn touch(&self, now: Moment) {
         self.last.fetch_max(now.nanos(), Ordering::Relaxed);
         self.times.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Somebody asks it again, who had its answer before.
+    pub fn ask_again(&self, now: Moment) {
+        self.touch(now);
+    }
+
+    /// The number of its last answer.
+    #[must_use]
+    pub fn generation(&self) -> Option<u64> {
+        self.state.borrow().answer.as_ref().map(|answer| answer.generation)
     }
 
     /// When somebody asked it last.
@@ -139,6 +175,11 @@ impl Asked {
             Ok(Ok(state)) => state.clone(),
             _ => self.state(),
         }
+    }
+
+    /// Drops its answer, which was another Prometheus's. Only who asks Prometheus does this.
+    pub fn forget_answer(&self) {
+        self.state.send_modify(|state| state.answer = None);
     }
 
     /// Puts in what came of an attempt. Only who asks Prometheus does this.

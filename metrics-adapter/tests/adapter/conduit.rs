@@ -15,15 +15,15 @@ fn binary() -> PathBuf {
     binary
 }
 
-struct Conduit {
+pub(crate) struct Conduit {
     child: Child,
-    api: String,
-    metrics: String,
+    pub(crate) api: String,
+    pub(crate) metrics: String,
     _folder: tempfile::TempDir,
 }
 
 impl Conduit {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let free = || std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let (api, ops) = (free(), free());
@@ -54,14 +54,14 @@ impl Drop for Conduit {
 }
 
 /// Sends requests at a rate until it is dropped, and counts those that were answered.
-struct Load {
+pub(crate) struct Load {
     stop: Arc<AtomicBool>,
     sent: Arc<AtomicU64>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
 impl Load {
-    fn at(rate: f64, url: &str) -> Self {
+    pub(crate) fn at(rate: f64, url: &str) -> Self {
         let (stop, sent) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let (stopped, count, url) = (Arc::clone(&stop), Arc::clone(&sent), url.to_owned());
         let thread = std::thread::spawn(move || {

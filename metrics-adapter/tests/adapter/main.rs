@@ -13,6 +13,7 @@ mod faults;
 mod kube_recordings;
 mod kubectl;
 mod operators;
+mod prometheus;
 mod rates;
 mod recordings;
 mod reloading;

@@ -4,7 +4,7 @@ use crate::config::Config;
 use crate::model::{
     ContainerName, FailureReason, KubeletBatch, KubeletScrape, LEFT_OUT, Moment, Now, RawUsage, ScrapeFailure,
 };
-use crate::store::{Report, Snapshot, Writer};
+use crate::store::{Catalog, Report, Snapshot, Writer};
 use std::time::Duration;
 
 /// When the node of the recordings was measured.
@@ -50,6 +50,12 @@ fn read(writer: &mut Writer, now: &Now, outcome: Result<KubeletScrape, ScrapeFai
     writer.take(Report::Kubelet(batch), now);
 }
 
+fn of(view: Arc<View>, reader: &crate::store::Reader, time: &str) -> Instant {
+    let snapshot = reader.current();
+    let catalog = Arc::new(Catalog::empty(Arc::clone(&snapshot.config)));
+    Instant { view, snapshot, catalog, usage: None, now: at(time) }
+}
+
 /// What is answered from at that time, once both readings were taken in.
 fn instant(view: View, time: &str) -> Instant {
     let (mut writer, reader) = Writer::new(Arc::new(Config::default()));
@@ -57,7 +63,7 @@ fn instant(view: View, time: &str) -> Instant {
         read(&mut writer, &at(time), Ok(scrape));
     }
     writer.publish();
-    Instant { view: Arc::new(view), snapshot: reader.current(), now: at(time) }
+    of(Arc::new(view), &reader, time)
 }
 
 fn pod(name: &str, node: Option<&str>) -> Arc<Pod> {
@@ -161,7 +167,7 @@ fn what_is_not_known_of_a_pod_or_a_node_is_said() {
     let mut now = |time: &str, outcome| {
         read(&mut writer, &at(time), outcome);
         writer.publish();
-        Instant { view: Arc::new(recorded_view()), snapshot: reader.current(), now: at(time) }
+        of(Arc::new(recorded_view()), &reader, time)
     };
     let never = now("2026-11-22T11:47:05Z", Err(failed()));
     let cause = "the last reading failed: tls: unknown";
@@ -219,7 +225,7 @@ fn swap_is_answered_where_a_kubelet_measures_it_and_summed_in_tables() {
     let mut builder = Builder::default();
     builder.pod(pod("p", Some("node1")), Vec::new());
     let view = Arc::new(builder.build());
-    let instant = Instant { view, snapshot: reader.current(), now: at("2026-11-22T11:47:35Z") };
+    let instant = of(view, &reader, "2026-11-22T11:47:35Z");
     let json: serde_json::Value = serde_json::from_slice(&pods(&instant).json()).unwrap();
     let swap = |place: usize| json["items"][0]["containers"][place]["usage"]["swap"].as_str();
     assert_eq!([swap(0), swap(1), swap(2)], [Some("2Ki"), Some("1Ki"), None]);

@@ -3,6 +3,7 @@
 mod adapter;
 mod core_api;
 pub(crate) mod kube;
+pub(crate) mod prometheus;
 pub(crate) mod recording;
 pub(crate) mod stage;
 mod target;
