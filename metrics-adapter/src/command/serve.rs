@@ -275,7 +275,8 @@ impl Parts {
                 if args.cluster.resource_metrics {
                     let settings = kubelet_settings(args);
                     read_twice = all_read_twice(settings.clone(), cluster.inventory.clone(), store.clone());
-                    let kubelets = Kubelets::new(settings, cluster.inventory.clone(), reports.clone(), clock);
+                    let (inventory, reports) = (cluster.inventory.clone(), reports.clone());
+                    let kubelets = Kubelets::new(settings, inventory, config.clone(), reports, clock);
                     tokio::spawn(kubelets.map_err(CommandError::Given)?.run());
                 }
                 (cluster.inventory.clone(), None, Some(cluster.sight(args, certificates.as_ref())), needs)
@@ -351,6 +352,9 @@ fn kubelet_settings(args: &ServeArgs) -> KubeletSettings {
 fn all_read_twice(settings: KubeletSettings, inventory: Inventory, store: store::Reader) -> Collected {
     Box::new(move || {
         let (view, snapshot) = (inventory.current(), store.current());
+        if snapshot.config.resource_rules.is_some() {
+            return true;
+        }
         let mut nodes = view.nodes().iter().filter(|node| settings.reads(node));
         nodes.all(|node| snapshot.node(&node.name).is_some_and(|record| record.target.attempts >= 2))
     })
