@@ -36,7 +36,7 @@ pub fn run(cli: Cli) -> ExitCode {
     let done = match cli.command {
         None => serve::run(&cli.serve),
         Some(Command::Serve(args)) => serve::run(&args),
-        Some(Command::CheckConfig { file }) => check_config::run(&file),
+        Some(Command::CheckConfig { file, prometheus }) => check_config::run(&file, prometheus),
         Some(Command::Explain(args)) => explain::run(&args),
         Some(Command::Scrape(args)) => scrape::run(&args),
     };

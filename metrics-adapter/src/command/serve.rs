@@ -13,7 +13,7 @@ use crate::certificates::{self, Certificates, SelfMade};
 use crate::clock::Clock;
 use crate::cluster::{self, Inventory, Scope, Targets, View};
 use crate::config::Config;
-use crate::config::args::{KubeletArgs, ServeArgs};
+use crate::config::args::{KubeletArgs, PrometheusArgs, ServeArgs};
 use crate::health::{Collected, Health, Need};
 use crate::kubernetes::{self, Connection, Place, Watches};
 use crate::lookup::Facts;
@@ -213,15 +213,17 @@ fn follow_config(args: &ServeArgs, clock: Clock) -> Result<watch::Receiver<reloa
         return Ok(receiver);
     };
     let followed = Followed { what: "config", path: path.clone(), beside: Vec::new() };
-    let loaded = followed.load(&clock, parse_config).map_err(CommandError::Given)?;
+    let given = args.prometheus.clone();
+    let parse = move |text: &str| parse_config(text, &given);
+    let loaded = followed.load(&clock, &parse).map_err(CommandError::Given)?;
     let receiver = loaded.subscribe();
-    tokio::spawn(loaded.follow(clock, parse_config));
+    tokio::spawn(loaded.follow(clock, parse));
     Ok(receiver)
 }
 
 /// A configuration is right if what it refers to can be used as well.
-fn parse_config(text: &str) -> Result<Config, String> {
-    let config = Config::parse(text)?;
+fn parse_config(text: &str, given: &PrometheusArgs) -> Result<Config, String> {
+    let config = given.apply(Config::parse(text)?)?;
     Fetcher::new(&config.scrape).map_err(|error| error.to_string())?;
     Ok(config)
 }

@@ -2,6 +2,7 @@
 
 mod cluster;
 mod explain;
+mod prometheus;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
@@ -11,6 +12,7 @@ use clap::{Args, Parser, Subcommand};
 
 pub use cluster::{ClusterArgs, KubeletArgs};
 pub use explain::{AdapterArgs, ExplainArgs};
+pub use prometheus::PrometheusArgs;
 
 /// The metrics-adapter: requests per second for the HorizontalPodAutoscaler, usage for kubectl top.
 ///
@@ -33,10 +35,15 @@ pub struct Cli {
 pub enum Command {
     /// Serve the APIs (the default).
     Serve(Box<ServeArgs>),
-    /// Check a configuration file and say in words what it does; exits with 1 if it is wrong.
+    /// Check a configuration file and say in words what it does: each rule, the query that it sends for an example, and
+    /// with a Prometheus the series that it finds and the metrics that it offers. Exits with 1 if the file is wrong, or if
+    /// a rule finds nothing.
     CheckConfig {
         /// The file.
         file: PathBuf,
+        /// Ask this Prometheus, in the way that the file says.
+        #[arg(long, value_name = "URL")]
+        prometheus: Option<hyper::Uri>,
     },
     /// Ask a running adapter where a metric's value comes from: the rule, the query or the targets, the last value and its
     /// age, why each pod counts or does not, and what autoscalers make of it.
@@ -73,6 +80,9 @@ pub struct ServeArgs {
     /// How kubelets are read.
     #[command(flatten)]
     pub kubelet: KubeletArgs,
+    /// How Prometheus is asked.
+    #[command(flatten)]
+    pub prometheus: PrometheusArgs,
     /// Without a cluster.
     #[command(flatten)]
     pub standalone: StandaloneArgs,

@@ -136,12 +136,12 @@ impl ResolvedLabels<'_> {
 
     /// The label that names objects of a resource, whatever the series: an override's, or that of the template.
     pub(super) fn label(&self, resource: GroupResource) -> Option<Arc<str>> {
-        let own = self.overrides.iter().find(|(_, own)| *own == Some(resource));
+        let own = self.overrides.iter().rev().find(|(_, own)| *own == Some(resource));
         own.map(|(label, _)| Arc::clone(label)).or_else(|| self.template?.label(resource))
     }
 
     /// The resources that labels of a series name, each with its label. Where several labels name the same, it is the
-    /// first override, or else the label that the template makes.
+    /// last override, or else the label that the template makes.
     pub(super) fn of_series(&mut self, labels: &[Arc<str>]) -> Vec<(GroupResource, Arc<str>)> {
         let mut found: Vec<(GroupResource, Arc<str>)> = Vec::new();
         for label in labels {
@@ -158,8 +158,8 @@ impl ResolvedLabels<'_> {
     }
 
     fn place(&self, label: &Arc<str>, resource: GroupResource) -> usize {
-        let of_override = self.overrides.iter().position(|(own, _)| own == label);
         let is_singular = || self.template.and_then(|own| own.label(resource)).is_some_and(|own| own == *label);
+        let of_override = self.overrides.iter().rev().position(|(own, _)| own == label);
         of_override.unwrap_or_else(|| self.overrides.len() + usize::from(!is_singular()))
     }
 }
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn overrides_win_and_the_first_of_several_labels_counts() {
+    fn overrides_win_and_the_last_of_several_labels_counts() {
         let kinds = Kinds::default();
         let labels =
             labels("<<.Resource>>", &[("k_pod", "", "pod"), ("node", "", "pods"), ("service", "apps", "deployment")]);
@@ -219,11 +219,11 @@ mod tests {
             let found = resolved.of_series(&labels);
             found.iter().map(|(resource, label)| format!("{resource}={label}")).collect::<Vec<_>>().join(" ")
         };
-        assert_eq!(found(&mut resolved, &["node", "k_pod", "pod", "le"]), "pods=k_pod");
-        assert_eq!(found(&mut resolved, &["node", "pod"]), "pods=node");
+        assert_eq!(found(&mut resolved, &["node", "k_pod", "pod", "le"]), "pods=node");
+        assert_eq!(found(&mut resolved, &["k_pod", "pod"]), "pods=k_pod");
         assert_eq!(found(&mut resolved, &["pods", "pod", "service"]), "pods=pod deployments.apps=service");
         let pods = kinds.named("pods").unwrap();
-        assert_eq!(resolved.label(pods).as_deref(), Some("k_pod"));
+        assert_eq!(resolved.label(pods).as_deref(), Some("node"));
     }
 
     #[test]

@@ -235,6 +235,36 @@ impl Node {
         }
     }
 
+    /// It must be `true` or `false`, or another word that YAML 1.1 has for them, as files of other programs do.
+    pub fn boolean_of_yaml_1_1(&self, path: &str) -> Result<bool, Problem> {
+        match &self.value {
+            Value::Scalar(text, false) => match text.to_ascii_lowercase().as_str() {
+                "true" | "yes" | "on" | "y" => Ok(true),
+                "false" | "no" | "off" | "n" => Ok(false),
+                _ => Err(self.unexpected("true or false", path)),
+            },
+            _ => Err(self.unexpected("true or false", path)),
+        }
+    }
+
+    /// It must be a mapping of any names; each is read with its path, and none may come twice.
+    pub fn entries<T>(
+        &self,
+        path: &str,
+        mut entry: impl FnMut(&str, Mark, &Self, &str) -> Result<T, Problem>,
+    ) -> Result<Vec<T>, Problem> {
+        let Value::Mapping(entries) = &self.value else { return Err(self.unexpected("a mapping", path)) };
+        let mut read = Vec::with_capacity(entries.len());
+        for (place, (key, node)) in entries.iter().enumerate() {
+            let path = format!("{path}.{}", key.name);
+            if let Some((first, _)) = entries[..place].iter().find(|(other, _)| other.name == key.name) {
+                return Err(Problem::new(key.at, path, format!("given twice, first in line {}", first.at.line)));
+            }
+            read.push(entry(&key.name, key.at, node, &path)?);
+        }
+        Ok(read)
+    }
+
     /// It must be a text that `parse` takes.
     pub fn parsed<T, E: std::fmt::Display>(
         &self,
