@@ -4,9 +4,10 @@
 //! Data flows one way, from what exists to an answer; each room imports only rooms below it:
 //!
 //! ```text
-//! command             what a person types: serve, check-config, scrape
+//! command             what a person types: serve, check-config, scrape, doctor
 //!   server            two listeners, TLS, limits, draining
 //!     api             the three metrics APIs on the wire          status   the status page
+//!     diagnosis       where the way from a metric to an HPA is broken, of any metrics server
 //!       registration  the APIServices that point here
 //!         auth        who asks, and whether they may              certificates   what TLS is served with
 //!         sources     where values come from: targets, kubelets   health   whether the adapter can be asked
@@ -32,6 +33,7 @@ pub mod clock;
 pub mod cluster;
 pub mod command;
 pub mod config;
+pub mod diagnosis;
 pub mod exposition;
 pub mod health;
 pub mod kubernetes;

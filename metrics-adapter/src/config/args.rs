@@ -1,6 +1,7 @@
 //! The command line and the environment, as clap reads them.
 
 mod cluster;
+mod doctor;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
@@ -9,6 +10,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 pub use cluster::{ClusterArgs, KubeletArgs};
+pub use doctor::DoctorArgs;
 
 /// The metrics-adapter: requests per second for the HorizontalPodAutoscaler, usage for kubectl top.
 ///
@@ -38,6 +40,9 @@ pub enum Command {
     },
     /// Read a target as the adapter would, twice, and say what it would give.
     Scrape(ScrapeArgs),
+    /// Name the first broken link between pods' metrics and HPAs, and its cure; exits with 1 if there is one. Also
+    /// where another metrics server than this is installed. It changes nothing.
+    Doctor(DoctorArgs),
 }
 
 /// Options of `scrape`.
