@@ -114,7 +114,7 @@ impl RuleReport {
             metrics,
             listed_seconds_ago: listing.listed.map(|(at, _)| now.since(at).as_secs_f64()),
             error: listing.failure.as_ref().map(ErrorReport::from),
-            problems: outcome.map(|own| problems(own)).unwrap_or_default(),
+            problems: outcome.map(problems).unwrap_or_default(),
         }
     }
 }

@@ -5,7 +5,6 @@ use hyper::Uri;
 
 /// Options of `explain`.
 #[derive(Clone, Debug, Args)]
-#[expect(clippy::doc_markdown, reason = "shown by --help, where backticks are noise")]
 pub struct ExplainArgs {
     /// The metric's name.
     pub metric: String,
@@ -31,7 +30,6 @@ pub struct ExplainArgs {
 
 /// Where a running adapter is found.
 #[derive(Clone, Debug, Args)]
-#[expect(clippy::doc_markdown, reason = "shown by --help, where backticks are noise")]
 pub struct AdapterArgs {
     /// The operators' pages of a running adapter, as http://127.0.0.1:9000, which kubectl port-forward makes; by default
     /// http://127.0.0.1:8101, where one without a cluster has them.
