@@ -5,9 +5,11 @@
 
 pub mod args;
 mod file;
+mod metrics;
 mod pods;
 mod prometheus;
 mod rule;
+mod series;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -40,6 +42,9 @@ pub struct Config {
     pub external_rules: Vec<SeriesRule>,
     /// `resourceRules`.
     pub resource_rules: Option<ResourceRules>,
+    /// How Prometheus is asked, where the file does not say where it is; a flag may.
+    without_url: Option<PrometheusSettings>,
+    warnings: Vec<String>,
 }
 
 /// How targets are scraped.
@@ -112,7 +117,28 @@ impl Config {
             series_rules: Vec::new(),
             external_rules: Vec::new(),
             resource_rules: None,
+            without_url: None,
+            warnings: Vec::new(),
         }
+    }
+
+    /// What is odd about it, though it is good: one line each, with its place in the file.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        let of_prometheus = self.prometheus.as_ref().and_then(PrometheusSettings::warning);
+        self.warnings.iter().cloned().chain(of_prometheus).collect()
+    }
+
+    /// What of it Prometheus must be asked for, by the name of the first such section.
+    fn needs_prometheus(&self) -> Option<&'static str> {
+        let sections = [
+            ("a query in metrics", !self.queries.is_empty()),
+            ("externalMetrics", !self.external_queries.is_empty()),
+            ("rules", !self.series_rules.is_empty()),
+            ("externalRules", !self.external_rules.is_empty()),
+            ("resourceRules", self.resource_rules.is_some()),
+        ];
+        sections.into_iter().find(|(_, needs)| *needs).map(|(section, _)| section)
     }
 
     /// The rule that a metric is served by, and its place.

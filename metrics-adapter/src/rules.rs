@@ -13,6 +13,7 @@ mod promql;
 mod query;
 mod resource_rules;
 mod separable;
+mod syntax;
 mod template;
 
 use std::sync::Arc;
@@ -25,6 +26,7 @@ pub use offers::{ExternalOffer, Offer, Offers};
 pub use outcome::{Overridden, Refusal, RuleOutcome};
 pub use promql::{duration, window};
 pub use resource_rules::{ContainersQuery, ResourceRule, ResourceRules};
+pub use syntax::complaint;
 pub use template::{Schema, Template, TemplateProblem};
 
 /// Series that Prometheus has, all of one name and with labels of the same names.

@@ -2,6 +2,7 @@
 
 mod cluster;
 mod explain;
+mod prometheus;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
@@ -11,6 +12,7 @@ use clap::{Args, Parser, Subcommand};
 
 pub use cluster::{ClusterArgs, KubeletArgs};
 pub use explain::{AdapterArgs, ExplainArgs};
+pub use prometheus::PrometheusArgs;
 
 /// The metrics-adapter: requests per second for the HorizontalPodAutoscaler, usage for kubectl top.
 ///
@@ -73,6 +75,9 @@ pub struct ServeArgs {
     /// How kubelets are read.
     #[command(flatten)]
     pub kubelet: KubeletArgs,
+    /// How Prometheus is asked.
+    #[command(flatten)]
+    pub prometheus: PrometheusArgs,
     /// Without a cluster.
     #[command(flatten)]
     pub standalone: StandaloneArgs,

@@ -1,7 +1,6 @@
 use std::time::Duration;
 
-use super::{Aggregate, Config, Kind, PodRule, Rule, ScrapeSettings, ScrapeTls};
-use crate::model::Selector;
+use super::{Config, PodRule, Rule, ScrapeSettings, ScrapeTls, metrics, prometheus, series};
 use crate::model::quantity::Quantity;
 use crate::yaml::{self, Fields, Node, Problem};
 
@@ -15,10 +14,48 @@ const LONGEST: Duration = Duration::from_hours(24);
 pub(super) fn parse(text: &str) -> Result<Config, Problem> {
     let root = yaml::load(text)?;
     let mut fields = Fields::of(&root, "")?;
+    let mut warnings = Warnings::default();
     let scrape = fields.optional("scrape", scrape)?.unwrap_or_default();
-    let rules = fields.optional("metrics", |node, path| metrics(node, path, &scrape))?;
+    let metrics = fields.optional("metrics", |node, path| metrics::read(node, path, &scrape, &mut warnings))?;
+    let prometheus = fields.optional("prometheus", prometheus::read)?;
+    let external =
+        fields.optional("externalMetrics", |node, path| metrics::read_external(node, path, &mut warnings))?;
+    let series_rules = fields
+        .optional("rules", |node, path| node.list(path, |node, path| series::rule(node, path, true, &mut warnings)))?;
+    let external_rules = fields.optional("externalRules", |node, path| {
+        node.list(path, |node, path| series::rule(node, path, false, &mut warnings))
+    })?;
+    let resource_rules =
+        fields.optional("resourceRules", |node, path| series::resource_rules(node, path, &mut warnings))?;
     fields.end()?;
-    Ok(Config::with(scrape, rules.unwrap_or_else(|| vec![Rule::http_requests_per_second()])))
+    let of_prometheus_adapter = series_rules.is_some() || external_rules.is_some() || resource_rules.is_some();
+    let (rules, queries) = match metrics {
+        Some(metrics) => metrics,
+        None if of_prometheus_adapter => (Vec::new(), Vec::new()),
+        None => (vec![Rule::http_requests_per_second()], Vec::new()),
+    };
+    let mut config = Config::with(scrape, rules);
+    (config.prometheus, config.without_url) = match prometheus {
+        Some((settings, true)) => (Some(settings), None),
+        Some((settings, false)) => (None, Some(settings)),
+        None => (None, None),
+    };
+    (config.queries, config.external_queries) = (queries, external.unwrap_or_default());
+    config.series_rules = series_rules.unwrap_or_default();
+    config.external_rules = external_rules.unwrap_or_default();
+    config.resource_rules = resource_rules;
+    config.warnings = warnings.0;
+    Ok(config)
+}
+
+/// What is odd about a file, though it is read: one line each, with its place.
+#[derive(Default)]
+pub(super) struct Warnings(Vec<String>);
+
+impl Warnings {
+    pub(super) fn add(&mut self, node: &Node, path: &str, warning: String) {
+        self.0.push(Problem::new(node.at(), path, warning).to_string());
+    }
 }
 
 fn scrape(node: &Node, path: &str) -> Result<ScrapeSettings, Problem> {
@@ -71,72 +108,7 @@ fn scrape_tls(node: &Node, path: &str) -> Result<ScrapeTls, Problem> {
     Ok(ScrapeTls { ca_file, insecure_skip_verify })
 }
 
-fn metrics(node: &Node, path: &str, scrape: &ScrapeSettings) -> Result<Vec<Rule>, Problem> {
-    let mut seen: Vec<(String, usize)> = Vec::new();
-    node.list(path, |node, path| {
-        let rule = rule(node, path, scrape)?;
-        if let Some((_, line)) = seen.iter().find(|(name, _)| *name == rule.name) {
-            let problem = format!("`{}` is served by the rule in line {line} already", rule.name);
-            return Err(Problem::new(node.at(), path, problem));
-        }
-        seen.push((rule.name.clone(), node.at().line));
-        Ok(rule)
-    })
-}
-
-fn rule(node: &Node, path: &str, scrape: &ScrapeSettings) -> Result<Rule, Problem> {
-    let mut fields = Fields::of(node, path)?;
-    let name = fields.required("name", metric_name)?;
-    let series = fields.required("series", metric_name)?;
-    let is_counter = fields.required("type", |node, path| {
-        node.parsed(path, |text| match text {
-            "counter" => Ok(true),
-            "gauge" => Ok(false),
-            other => Err(format!("`{other}` is neither counter nor gauge")),
-        })
-    })?;
-    let window = fields.optional("window", duration)?;
-    let select = fields.optional("select", |node, path| node.parsed(path, Selector::parse))?;
-    let aggregate = fields.optional("aggregate", |node, path| node.parsed(path, Aggregate::parse))?;
-    let allow_negative = fields.optional("allowNegative", Node::boolean)?.unwrap_or(false);
-    let description = fields.optional("description", Node::text)?;
-    let problem = |field: &str, problem: String| Err(Problem::new(fields.at(), fields.path_of(field), problem));
-    let kind = match (is_counter, window) {
-        (true, None) => Kind::Counter { window: WINDOW.max(scrape.interval * 2) },
-        (true, Some(window)) if window < scrape.interval => {
-            return problem(
-                "window",
-                format!(
-                    "{window:?} is shorter than the interval of {:?}: a rate needs two scrapes within it",
-                    scrape.interval
-                ),
-            );
-        }
-        (true, Some(window)) => Kind::Counter { window },
-        (false, None) => Kind::Gauge,
-        (false, Some(_)) => return problem("window", "a gauge has none; it is read as it is".to_owned()),
-    };
-    if is_counter && allow_negative {
-        return problem("allowNegative", "a counter never falls; only a gauge can be negative".to_owned());
-    }
-    fields.end()?;
-    let (select, aggregate) = (select.unwrap_or_default(), aggregate.unwrap_or_default());
-    Ok(Rule { name, series, kind, select, aggregate, allow_negative, description })
-}
-
-fn metric_name(node: &Node, path: &str) -> Result<String, Problem> {
-    node.parsed(path, |text| {
-        let inner = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b':');
-        let first = text.bytes().next().is_some_and(|byte| inner(byte) && !byte.is_ascii_digit());
-        if first && text.bytes().all(inner) {
-            Ok(text.to_owned())
-        } else {
-            Err(format!("`{text}` is not a metric's name: letters, digits, `_` and `:`, and no digit first"))
-        }
-    })
-}
-
-fn duration(node: &Node, path: &str) -> Result<Duration, Problem> {
+pub(super) fn duration(node: &Node, path: &str) -> Result<Duration, Problem> {
     node.parsed(path, |text| match humantime::parse_duration(text) {
         Err(error) => Err(format!("`{text}` is not a duration: {error}; write it as 500ms, 10s or 2m")),
         Ok(given) if given.is_zero() => Err("must be more than zero".to_owned()),
@@ -145,14 +117,14 @@ fn duration(node: &Node, path: &str) -> Result<Duration, Problem> {
     })
 }
 
-fn count(node: &Node, path: &str) -> Result<usize, Problem> {
+pub(super) fn count(node: &Node, path: &str) -> Result<usize, Problem> {
     node.parsed(path, |text| match text.parse() {
         Ok(count) if (1..=1_000_000).contains(&count) => Ok(count),
         _ => Err(format!("`{text}` is not a number from 1 to 1000000")),
     })
 }
 
-fn bytes(node: &Node, path: &str) -> Result<usize, Problem> {
+pub(super) fn bytes(node: &Node, path: &str) -> Result<usize, Problem> {
     node.parsed(path, |text| {
         let quantity = Quantity::parse(text).map_err(|error| error.to_string())?;
         match usize::try_from(quantity.milli() / 1000) {
@@ -165,6 +137,7 @@ fn bytes(node: &Node, path: &str) -> Result<usize, Problem> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{Aggregate, Kind};
 
     #[test]
     fn what_is_left_out_has_its_default() {

@@ -49,7 +49,9 @@ impl ResourceLabels {
                 }
             }
         }
-        ResolvedLabels { template: self.template.as_ref(), overrides, problems, kinds, known: HashMap::new() }
+        let template = self.template.as_ref();
+        let known = template.map_or_else(HashMap::new, |template| template.with_groups(kinds));
+        ResolvedLabels { template, overrides, problems, kinds, known }
     }
 }
 
@@ -82,6 +84,21 @@ impl LabelTemplate {
         let captures = self.pattern.regex().captures(label)?;
         let part = |name: &str| captures.name(name).map_or("", |part| part.as_str());
         kinds.find(part("group"), part("resource"))
+    }
+
+    /// The labels of all resources, if they name the group: where a group's name has several parts, nobody can tell from the
+    /// label alone where it ends.
+    fn with_groups(&self, kinds: &Kinds) -> HashMap<Arc<str>, Option<GroupResource>> {
+        if !self.pattern.regex().capture_names().any(|name| name == Some("group")) {
+            return HashMap::new();
+        }
+        let mut all = HashMap::new();
+        for own in kinds.iter().filter(|own| !own.group.is_empty()) {
+            if let Some(label) = self.label(own) {
+                all.entry(label).or_insert(Some(own));
+            }
+        }
+        all
     }
 
     /// The label that names objects of a resource; a group has no `.` and no `-` in labels.
@@ -124,12 +141,12 @@ impl ResolvedLabels<'_> {
 
     /// The label that names objects of a resource, whatever the series: an override's, or that of the template.
     pub(super) fn label(&self, resource: GroupResource) -> Option<Arc<str>> {
-        let own = self.overrides.iter().find(|(_, own)| *own == Some(resource));
+        let own = self.overrides.iter().rev().find(|(_, own)| *own == Some(resource));
         own.map(|(label, _)| Arc::clone(label)).or_else(|| self.template?.label(resource))
     }
 
     /// The resources that labels of a series name, each with its label. Where several labels name the same, it is the
-    /// first override, or else the label that the template makes.
+    /// last override, or else the label that the template makes.
     pub(super) fn of_series(&mut self, labels: &[Arc<str>]) -> Vec<(GroupResource, Arc<str>)> {
         let mut found: Vec<(GroupResource, Arc<str>)> = Vec::new();
         for label in labels {
@@ -146,8 +163,8 @@ impl ResolvedLabels<'_> {
     }
 
     fn place(&self, label: &Arc<str>, resource: GroupResource) -> usize {
-        let of_override = self.overrides.iter().position(|(own, _)| own == label);
         let is_singular = || self.template.and_then(|own| own.label(resource)).is_some_and(|own| own == *label);
+        let of_override = self.overrides.iter().rev().position(|(own, _)| own == label);
         of_override.unwrap_or_else(|| self.overrides.len() + usize::from(!is_singular()))
     }
 }
@@ -175,6 +192,13 @@ mod tests {
             ("<<.Resource>>", "deployment", "deployments.apps", "deployment"),
             ("kube_<<.Resource>>", "kube_pod", "pods", "kube_pod"),
             ("kube_<<.Group>>_<<.Resource>>", "kube_apps_deployment", "deployments.apps", "kube_apps_deployment"),
+            ("kube_<<.Group>>_<<.Resource>>", "kube_apps_deployments", "deployments.apps", "kube_apps_deployment"),
+            (
+                "kube_<<.Group>>_<<.Resource>>",
+                "kube_networking_k8s_io_ingress",
+                "ingresses.networking.k8s.io",
+                "kube_networking_k8s_io_ingress",
+            ),
             (
                 "<<.Resource>>_of_<<.Group>>",
                 "ingress_of_networking",
@@ -197,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn overrides_win_and_the_first_of_several_labels_counts() {
+    fn overrides_win_and_the_last_of_several_labels_counts() {
         let kinds = Kinds::default();
         let labels =
             labels("<<.Resource>>", &[("k_pod", "", "pod"), ("node", "", "pods"), ("service", "apps", "deployment")]);
@@ -207,11 +231,11 @@ mod tests {
             let found = resolved.of_series(&labels);
             found.iter().map(|(resource, label)| format!("{resource}={label}")).collect::<Vec<_>>().join(" ")
         };
-        assert_eq!(found(&mut resolved, &["node", "k_pod", "pod", "le"]), "pods=k_pod");
-        assert_eq!(found(&mut resolved, &["node", "pod"]), "pods=node");
+        assert_eq!(found(&mut resolved, &["node", "k_pod", "pod", "le"]), "pods=node");
+        assert_eq!(found(&mut resolved, &["k_pod", "pod"]), "pods=k_pod");
         assert_eq!(found(&mut resolved, &["pods", "pod", "service"]), "pods=pod deployments.apps=service");
         let pods = kinds.named("pods").unwrap();
-        assert_eq!(resolved.label(pods).as_deref(), Some("k_pod"));
+        assert_eq!(resolved.label(pods).as_deref(), Some("node"));
     }
 
     #[test]

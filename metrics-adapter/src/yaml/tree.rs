@@ -2,6 +2,7 @@ use std::collections::HashMap;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span};
 
+use super::hint::hint;
 use super::{Mark, Problem};
 
 /// More parts than a file of any use has; aliases of aliases would make as many as one likes.
@@ -67,7 +68,7 @@ fn read(
     if let Some(at) = too_deep(text) {
         return Err(Problem::new(at, "", "nested too deeply"));
     }
-    let mut tree = Tree { parser: Parser::new_from_str(text), anchors: HashMap::new(), parts: 0 };
+    let mut tree = Tree { text, parser: Parser::new_from_str(text), anchors: HashMap::new(), parts: 0 };
     loop {
         let (event, at) = tree.next()?;
         match event {
@@ -100,6 +101,7 @@ fn too_deep(text: &str) -> Option<Mark> {
 }
 
 struct Tree<'a> {
+    text: &'a str,
     parser: Parser<'a, saphyr_parser::StrInput<'a>>,
     anchors: HashMap<usize, (Node, usize)>,
     parts: usize,
@@ -111,7 +113,8 @@ impl<'a> Tree<'a> {
             Some(Ok((event, span))) => Ok((event, mark(span))),
             Some(Err(error)) => {
                 let at = Mark { line: error.marker().line(), column: error.marker().col() + 1 };
-                Err(Problem::new(at, "", error.info()))
+                let hint = hint(self.text, at, error.info()).map_or_else(String::new, |hint| format!("; {hint}"));
+                Err(Problem::new(at, "", format!("{}{hint}", error.info())))
             }
             None => Ok((Event::StreamEnd, Mark { line: 1, column: 1 })),
         }
@@ -233,6 +236,36 @@ impl Node {
             Value::Scalar(text, false) if text == "false" => Ok(false),
             _ => Err(self.unexpected("true or false", path)),
         }
+    }
+
+    /// It must be `true` or `false`, or another word that YAML 1.1 has for them, as files of other programs do.
+    pub fn boolean_of_yaml_1_1(&self, path: &str) -> Result<bool, Problem> {
+        match &self.value {
+            Value::Scalar(text, false) => match text.to_ascii_lowercase().as_str() {
+                "true" | "yes" | "on" | "y" => Ok(true),
+                "false" | "no" | "off" | "n" => Ok(false),
+                _ => Err(self.unexpected("true or false", path)),
+            },
+            _ => Err(self.unexpected("true or false", path)),
+        }
+    }
+
+    /// It must be a mapping of any names; each is read with its path, and none may come twice.
+    pub fn entries<T>(
+        &self,
+        path: &str,
+        mut entry: impl FnMut(&str, Mark, &Self, &str) -> Result<T, Problem>,
+    ) -> Result<Vec<T>, Problem> {
+        let Value::Mapping(entries) = &self.value else { return Err(self.unexpected("a mapping", path)) };
+        let mut read = Vec::with_capacity(entries.len());
+        for (place, (key, node)) in entries.iter().enumerate() {
+            let path = format!("{path}.{}", key.name);
+            if let Some((first, _)) = entries[..place].iter().find(|(other, _)| other.name == key.name) {
+                return Err(Problem::new(key.at, path, format!("given twice, first in line {}", first.at.line)));
+            }
+            read.push(entry(&key.name, key.at, node, &path)?);
+        }
+        Ok(read)
     }
 
     /// It must be a text that `parse` takes.
