@@ -13,7 +13,7 @@ mod trust;
 pub use fetch::{Fetcher, FetcherError, Page};
 pub use kubelet::{FINEST_RESOLUTION, KubeletSettings, Kubelets, SERVICE_ACCOUNT_CA};
 pub use machine::run as run_machine;
-pub use prometheus::{Prometheus, list_once};
+pub use prometheus::{Prometheus, ask_once, list_once};
 pub use read::{Reading, Wanted};
 pub use schedule::Scraper;
 

@@ -13,7 +13,7 @@ use crate::certificates::{self, Certificates, SelfMade};
 use crate::clock::Clock;
 use crate::cluster::{self, Inventory, Scope, Targets, View};
 use crate::config::Config;
-use crate::config::args::{KubeletArgs, ServeArgs};
+use crate::config::args::{KubeletArgs, PrometheusArgs, ServeArgs};
 use crate::health::{Collected, Health, Need};
 use crate::kubernetes::{self, Connection, Place, Watches};
 use crate::lookup::Facts;
@@ -213,15 +213,17 @@ fn follow_config(args: &ServeArgs, clock: Clock) -> Result<watch::Receiver<reloa
         return Ok(receiver);
     };
     let followed = Followed { what: "config", path: path.clone(), beside: Vec::new() };
-    let loaded = followed.load(&clock, parse_config).map_err(CommandError::Given)?;
+    let given = args.prometheus.clone();
+    let parse = move |text: &str| parse_config(text, &given);
+    let loaded = followed.load(&clock, &parse).map_err(CommandError::Given)?;
     let receiver = loaded.subscribe();
-    tokio::spawn(loaded.follow(clock, parse_config));
+    tokio::spawn(loaded.follow(clock, parse));
     Ok(receiver)
 }
 
 /// A configuration is right if what it refers to can be used as well.
-fn parse_config(text: &str) -> Result<Config, String> {
-    let config = Config::parse(text)?;
+fn parse_config(text: &str, given: &PrometheusArgs) -> Result<Config, String> {
+    let config = given.apply(Config::parse(text)?)?;
     Fetcher::new(&config.scrape).map_err(|error| error.to_string())?;
     Ok(config)
 }
@@ -264,21 +266,23 @@ impl Parts {
         let (reports, reported) = mpsc::channel(REPORTS);
         tokio::spawn(writer.run(reported, config.clone(), clock));
         let mut read_twice: Collected = Box::new(|| true);
-        let kinds = watch::channel(Kinds::default()).1;
-        let (inventory, targets, cluster, needs) = match origin {
+        let (inventory, targets, cluster, needs, kinds) = match origin {
             Origin::Targets(path, targets) => {
                 tokio::spawn(sources::run_machine(machine(args).into(), config.clone(), reports.clone(), clock));
-                (Inventory::of_targets(targets.clone()), Some((path, targets)), None, Vec::new())
+                let kinds = watch::channel(Kinds::default()).1;
+                (Inventory::of_targets(targets.clone()), Some((path, targets)), None, Vec::new(), kinds)
             }
             Origin::Cluster(cluster) => {
                 let needs = cluster.needs(certificates.clone());
                 if args.cluster.resource_metrics {
                     let settings = kubelet_settings(args);
                     read_twice = all_read_twice(settings.clone(), cluster.inventory.clone(), store.clone());
-                    let kubelets = Kubelets::new(settings, cluster.inventory.clone(), reports.clone(), clock);
+                    let (inventory, reports) = (cluster.inventory.clone(), reports.clone());
+                    let kubelets = Kubelets::new(settings, inventory, config.clone(), reports, clock);
                     tokio::spawn(kubelets.map_err(CommandError::Given)?.run());
                 }
-                (cluster.inventory.clone(), None, Some(cluster.sight(args, certificates.as_ref())), needs)
+                let kinds = cluster::watch_kinds(cluster.connection.clone(), config.clone());
+                (cluster.inventory.clone(), None, Some(cluster.sight(args, certificates.as_ref())), needs, kinds)
             }
         };
         let scraper = Scraper { inventory: inventory.clone(), config: config.clone(), reports, clock };
@@ -351,6 +355,9 @@ fn kubelet_settings(args: &ServeArgs) -> KubeletSettings {
 fn all_read_twice(settings: KubeletSettings, inventory: Inventory, store: store::Reader) -> Collected {
     Box::new(move || {
         let (view, snapshot) = (inventory.current(), store.current());
+        if snapshot.config.resource_rules.is_some() {
+            return true;
+        }
         let mut nodes = view.nodes().iter().filter(|node| settings.reads(node));
         nodes.all(|node| snapshot.node(&node.name).is_some_and(|record| record.target.attempts >= 2))
     })

@@ -1,6 +1,7 @@
 //! The command line and the environment, as clap reads them.
 
 mod cluster;
+mod doctor;
 mod explain;
 mod prometheus;
 
@@ -11,6 +12,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 pub use cluster::{ClusterArgs, KubeletArgs};
+pub use doctor::DoctorArgs;
 pub use explain::{AdapterArgs, ExplainArgs};
 pub use prometheus::PrometheusArgs;
 
@@ -35,16 +37,24 @@ pub struct Cli {
 pub enum Command {
     /// Serve the APIs (the default).
     Serve(Box<ServeArgs>),
-    /// Check a configuration file and say in words what it does; exits with 1 if it is wrong.
+    /// Check a configuration file and say in words what it does: each rule, the query that it sends for an example, and
+    /// with a Prometheus the series that it finds and the metrics that it offers. Exits with 1 if the file is wrong, or if
+    /// a rule finds nothing.
     CheckConfig {
         /// The file.
         file: PathBuf,
+        /// Ask this Prometheus, in the way that the file says.
+        #[arg(long, value_name = "URL")]
+        prometheus: Option<hyper::Uri>,
     },
     /// Ask a running adapter where a metric's value comes from: the rule, the query or the targets, the last value and its
     /// age, why each pod counts or does not, and what autoscalers make of it.
     Explain(ExplainArgs),
     /// Read a target as the adapter would, twice, and say what it would give.
     Scrape(ScrapeArgs),
+    /// Name the first broken link between pods' metrics and HPAs, and its cure; exits with 1 if there is one. Also
+    /// where another metrics server than this is installed. It changes nothing.
+    Doctor(DoctorArgs),
 }
 
 /// Options of `scrape`.

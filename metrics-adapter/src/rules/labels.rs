@@ -37,6 +37,18 @@ impl ResourceLabels {
         Ok(Self { template, overrides })
     }
 
+    /// The labels that a series of an example has: of namespaces and pods by the template, and those of the overrides.
+    #[must_use]
+    pub fn example(&self, kinds: &Kinds) -> Arc<[Arc<str>]> {
+        let resolved = self.resolve(kinds);
+        let named = ["namespaces", "pods"].into_iter().filter_map(|plural| resolved.label(kinds.named(plural)?));
+        let overridden = self.overrides.iter().map(|own| Arc::clone(&own.label));
+        let mut labels: Vec<Arc<str>> = named.chain(overridden).collect();
+        labels.sort_unstable();
+        labels.dedup();
+        labels.into()
+    }
+
     /// What they mean where there are these resources.
     pub(super) fn resolve<'a>(&'a self, kinds: &'a Kinds) -> ResolvedLabels<'a> {
         let (mut overrides, mut problems) = (Vec::new(), Vec::new());

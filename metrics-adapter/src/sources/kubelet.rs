@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use hyper::{StatusCode, Uri};
 use metrics::{counter, histogram};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, sleep_until, timeout_at};
 use tracing::{info, warn};
@@ -23,7 +23,9 @@ use super::buffers::Buffers;
 use super::schedule::{LARGE, first};
 use crate::clock::Clock;
 use crate::cluster::{Inventory, Node, View};
+use crate::config::Config;
 use crate::model::{FailureReason, KubeletBatch, KubeletScrape, LEFT_OUT, Moment, ScrapeFailure, Selector};
+use crate::reload;
 use crate::store::Report;
 
 use access::Access;
@@ -91,12 +93,13 @@ impl KubeletSettings {
     }
 }
 
-/// Reads the kubelets of all nodes.
+/// Reads the kubelets of all nodes, unless the configuration has Prometheus say what is used.
 #[derive(Debug)]
 pub struct Kubelets {
     settings: KubeletSettings,
     inventory: Inventory,
     access: Access,
+    config: watch::Receiver<reload::State<Config>>,
     reports: mpsc::Sender<Report>,
     clock: Clock,
 }
@@ -122,6 +125,7 @@ impl Kubelets {
     pub fn new(
         settings: KubeletSettings,
         inventory: Inventory,
+        config: watch::Receiver<reload::State<Config>>,
         reports: mpsc::Sender<Report>,
         clock: Clock,
     ) -> Result<Self, String> {
@@ -130,7 +134,7 @@ impl Kubelets {
             return Err(format!("--metric-resolution: {given:?} is less than {FINEST_RESOLUTION:?}"));
         }
         let access = Access::new(&settings, clock)?;
-        Ok(Self { settings, inventory, access, reports, clock })
+        Ok(Self { settings, inventory, config, access, reports, clock })
     }
 
     /// Reads for ever.
@@ -142,7 +146,7 @@ impl Kubelets {
         if self.settings.insecure_tls {
             warn!("--kubelet-insecure-tls: whoever answers for a kubelet is believed, whatever its certificate");
         }
-        let Self { settings, mut inventory, access, reports, clock } = self;
+        let Self { settings, mut inventory, mut config, access, reports, clock } = self;
         let shared = Arc::new(Shared {
             access,
             resolution: settings.resolution,
@@ -154,9 +158,15 @@ impl Kubelets {
         });
         let mut readings = HashMap::new();
         loop {
-            follow(&inventory.current(), &settings, &mut readings, &shared).await;
+            // Prometheus says what is used, if the configuration has queries for that.
+            let resting = config.borrow_and_update().value.resource_rules.is_some();
+            let view = if resting { Arc::default() } else { inventory.current() };
+            follow(&view, &settings, &mut readings, &shared).await;
             sleep(REST).await;
-            inventory.changed().await;
+            tokio::select! {
+                _ = inventory.changed() => {}
+                Ok(()) = config.changed() => {}
+            }
         }
     }
 }

@@ -17,17 +17,26 @@ use tokio::sync::{mpsc, watch};
 
 use crate::clock::Clock;
 use crate::cluster::Inventory;
-use crate::config::Config;
-use crate::model::{Kinds, QueryFailureReason};
+use crate::config::{Config, PrometheusSettings};
+use crate::model::{Answer, Kinds, QueryFailure, QueryFailureReason, Question};
 use crate::reload;
 use crate::store::{Asked, Catalog, Demand, PrometheusState, ResourceUsage};
-
-pub use listing::list_once;
 
 use listing::Lister;
 use poll::Poller;
 use server::Server;
 use usage::Usages;
+
+pub use listing::list_once;
+
+/// Asks a question once, as `check-config` does.
+pub async fn ask_once(
+    settings: &PrometheusSettings,
+    question: &Question,
+    clock: Clock,
+) -> Result<Answer, QueryFailure> {
+    client::Client::new(settings.clone(), clock).query(question).await
+}
 
 /// Where Prometheus is asked.
 const ENDPOINTS: [&str; 2] = ["query", "series"];

@@ -4,6 +4,7 @@ mod conduit;
 mod faults;
 mod recordings;
 mod stub;
+mod tools;
 
 use crate::support::kube::objects::{self, Adorn as _};
 use crate::support::prometheus::Prometheus;

@@ -106,6 +106,16 @@ async fn problem(settings: &KubeletSettings, kubelet: &Kubelet) -> String {
     outcome.map_or_else(|failure| format!("{}: {}", failure.reason, failure.problem), |_| "none".to_owned())
 }
 
+/// The built-in configuration, for ever.
+fn configured() -> watch::Receiver<crate::reload::State<Config>> {
+    let loaded = Clock::start().now().wall;
+    let state = crate::reload::State { value: Arc::new(Config::default()), loaded, problem: None };
+    let (sender, receiver) = watch::channel(state);
+    // Whoever waits for a change waits as long as the sender is there.
+    std::mem::forget(sender);
+    receiver
+}
+
 #[tokio::test]
 async fn a_kubelet_is_shown_the_token_and_asked_over_one_connection() {
     let kubelet = Kubelet::start("127.0.0.1", GOOD).await;
@@ -231,7 +241,8 @@ async fn settings_that_cannot_work_are_refused_by_their_flag() {
         (KubeletSettings { token_file: at(&line_break), ..good }, ": holds something else than a token"),
     ];
     for (settings, expected) in table {
-        let error = Kubelets::new(settings, inventory(&[]).1, mpsc::channel(1).0, Clock::start()).unwrap_err();
+        let error =
+            Kubelets::new(settings, inventory(&[]).1, configured(), mpsc::channel(1).0, Clock::start()).unwrap_err();
         assert!(error.contains(expected), "{error}");
     }
 }
@@ -275,7 +286,7 @@ async fn nodes_are_read_while_they_are_there_unless_they_are_left_out() {
         ("windows", "127.0.0.1", &windows),
     ]);
     let (reports, mut reported) = mpsc::channel(16);
-    let kubelets = Kubelets::new(settings, inventory, reports, Clock::start()).unwrap();
+    let kubelets = Kubelets::new(settings, inventory, configured(), reports, Clock::start()).unwrap();
     let running = tokio::spawn(kubelets.run());
     let mut next = async || match timeout(Duration::from_secs(20), reported.recv()).await.unwrap().unwrap() {
         Report::Kubelet(batch) => {

@@ -10,6 +10,7 @@ use rustls::ServerConfig;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
+use super::backends::Backends;
 use super::call::Form;
 use super::faults::Faults;
 use super::listener::Listener;
@@ -60,6 +61,7 @@ pub(crate) struct Shared {
     pub(crate) allow: Mutex<Option<Rule>>,
     /// Whether callers need what RBAC grants.
     pub(crate) enforced: AtomicBool,
+    pub(crate) backends: Backends,
     pub(crate) tls: Mutex<Arc<ServerConfig>>,
     pub(crate) handshakes: AtomicUsize,
     watches: Mutex<HashMap<&'static str, Arc<AtomicUsize>>>,
@@ -98,12 +100,14 @@ impl FakeKube {
             rbac: Mutex::new(Rbac::new()),
             allow: Mutex::default(),
             enforced: AtomicBool::new(false),
+            backends: Backends::default(),
             tls: Mutex::new(identity.server_config(PROTOCOLS)),
             handshakes: AtomicUsize::new(0),
             watches: Mutex::default(),
         });
         let address = (IpAddr::V4(Ipv4Addr::LOCALHOST), 0).into();
         let listener = Listener::start(address, Arc::clone(&shared));
+        *shared.backends.identity.lock().unwrap() = Some(Arc::new(pki.front_proxy_client()));
         let kube = Self { shared, listener, pki };
         for namespace in ["default", "kube-system", "kube-public"] {
             kube.namespace(namespace);
