@@ -2,6 +2,7 @@ use std::collections::HashMap;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span};
 
+use super::hint::hint;
 use super::{Mark, Problem};
 
 /// More parts than a file of any use has; aliases of aliases would make as many as one likes.
@@ -67,7 +68,7 @@ fn read(
     if let Some(at) = too_deep(text) {
         return Err(Problem::new(at, "", "nested too deeply"));
     }
-    let mut tree = Tree { parser: Parser::new_from_str(text), anchors: HashMap::new(), parts: 0 };
+    let mut tree = Tree { text, parser: Parser::new_from_str(text), anchors: HashMap::new(), parts: 0 };
     loop {
         let (event, at) = tree.next()?;
         match event {
@@ -100,6 +101,7 @@ fn too_deep(text: &str) -> Option<Mark> {
 }
 
 struct Tree<'a> {
+    text: &'a str,
     parser: Parser<'a, saphyr_parser::StrInput<'a>>,
     anchors: HashMap<usize, (Node, usize)>,
     parts: usize,
@@ -111,7 +113,8 @@ impl<'a> Tree<'a> {
             Some(Ok((event, span))) => Ok((event, mark(span))),
             Some(Err(error)) => {
                 let at = Mark { line: error.marker().line(), column: error.marker().col() + 1 };
-                Err(Problem::new(at, "", error.info()))
+                let hint = hint(self.text, at, error.info()).map_or_else(String::new, |hint| format!("; {hint}"));
+                Err(Problem::new(at, "", format!("{}{hint}", error.info())))
             }
             None => Ok((Event::StreamEnd, Mark { line: 1, column: 1 })),
         }
