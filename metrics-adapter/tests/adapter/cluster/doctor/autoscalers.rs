@@ -35,7 +35,10 @@ fn what_cannot_be_scaled_is_named() {
         (
             "it cannot be scaled",
             |world| {
-                world.hpa(|hpa| hpa["spec"]["scaleTargetRef"] = json!({"apiVersion": "apps/v1", "kind": "DaemonSet", "name": "web"}));
+                world.hpa(|hpa| {
+                    hpa["spec"]["scaleTargetRef"] =
+                        json!({"apiVersion": "apps/v1", "kind": "DaemonSet", "name": "web"});
+                });
             },
             "scales DaemonSet web, and objects of that kind cannot be scaled",
             "name a Deployment or StatefulSet",
@@ -53,25 +56,28 @@ fn what_cannot_be_scaled_is_named() {
     ]);
     let world = World::new();
     world.stage.kube.change("deployments", "shop", "web", |own| own["spec"]["replicas"] = json!(0));
-    world.condition("ScalingActive", "False", "ScalingDisabled", "scaling is disabled since the replica count of the target is zero");
+    world.condition(
+        "ScalingActive",
+        "False",
+        "ScalingDisabled",
+        "scaling is disabled since the replica count of the target is zero",
+    );
     let (said, _, code) = world.doctor(&["--verbose"]);
     assert!(code == Some(0) && said.contains("[i] HPA shop/web: Deployment web has 0 replicas"), "{said}");
 }
 
 /// What the adapter answers for the pods' metric.
 fn answer(world: &World, answer: impl Fn() -> (u16, Value) + Send + Sync + 'static) {
-    world.stage.kube.service_answers("monitoring", "metrics-adapter", move |path| match path.contains("/pods/%2A/") {
-        true => answer(),
-        false => custom(path),
+    world.stage.kube.service_answers("monitoring", "metrics-adapter", move |path| {
+        if path.contains("/pods/%2A/") { answer() } else { custom(path) }
     });
 }
 
 /// What metrics-server answers for the pods.
 fn used(world: &World, items: &[Value]) {
     let items = items.to_vec();
-    world.stage.kube.service_answers("kube-system", "metrics-server", move |path| match path.contains("/pods?") {
-        true => usages(&items),
-        false => resource(path),
+    world.stage.kube.service_answers("kube-system", "metrics-server", move |path| {
+        if path.contains("/pods?") { usages(&items) } else { resource(path) }
     });
 }
 
@@ -80,7 +86,9 @@ fn a_metric_without_a_value_is_named() {
     each_is_named(&[
         (
             "a name that is not served",
-            |world| world.hpa(|hpa| hpa["spec"]["metrics"][0]["pods"]["metric"]["name"] = json!("http_request_per_second")),
+            |world| {
+                world.hpa(|hpa| hpa["spec"]["metrics"][0]["pods"]["metric"]["name"] = json!("http_request_per_second"));
+            },
             "(discovery does not list pods/http_request_per_second)",
             "name one in the HPA that is listed, as pods/http_requests_per_second",
         ),
@@ -124,7 +132,9 @@ fn a_metric_without_a_value_is_named() {
             |world| {
                 let target = json!({"type": "AverageValue", "averageValue": "100m"});
                 let source = json!({"name": "cpu", "container": "server", "target": target});
-                world.hpa(|hpa| hpa["spec"]["metrics"][1] = json!({"type": "ContainerResource", "containerResource": source}));
+                world.hpa(|hpa| {
+                    hpa["spec"]["metrics"][1] = json!({"type": "ContainerResource", "containerResource": source});
+                });
                 let both = [("app", "1m"), ("server", "1m")];
                 used(world, &[usage("web-1", &both), usage("web-2", &both)]);
             },
@@ -156,30 +166,30 @@ fn metrics_of_objects_and_of_nothing_are_asked_for_as_the_controller_does() {
             {"type": "External", "external": external},
         ]);
     });
-    let (custom, external) = ("/apis/custom.metrics.k8s.io/v1beta2/namespaces/shop", "/apis/external.metrics.k8s.io/v1beta1");
+    let (custom_api, external_api) =
+        ("/apis/custom.metrics.k8s.io/v1beta2/namespaces/shop", "/apis/external.metrics.k8s.io/v1beta1");
     let expected = [
-        format!("{custom}/services/web/rps?metricLabelSelector=verb%3DGET"),
-        format!("{custom}/ingresses.networking.k8s.io/web/rps?metricLabelSelector=verb%3DGET"),
-        format!("{custom}/metrics/rps?metricLabelSelector=verb%3DGET"),
-        format!("{external}/namespaces/shop/jobs?labelSelector=env+in+%28dev%2Cprod%29"),
+        format!("{custom_api}/services/web/rps?metricLabelSelector=verb%3DGET"),
+        format!("{custom_api}/ingresses.networking.k8s.io/web/rps?metricLabelSelector=verb%3DGET"),
+        format!("{custom_api}/metrics/rps?metricLabelSelector=verb%3DGET"),
+        format!("{external_api}/namespaces/shop/jobs?labelSelector=env+in+%28dev%2Cprod%29"),
     ];
-    let known = expected.clone();
-    world.stage.kube.service_answers("monitoring", "metrics-adapter", move |path| match known.iter().any(|own| own == path) {
-        true => values(&[value("web", "7", &ago(0))]),
-        false => super::custom(path),
-    });
+    let answered = |known: &[String], values_of_each: &'static [&'static str]| {
+        let known = known.to_vec();
+        world.stage.kube.service_answers("monitoring", "metrics-adapter", move |path| {
+            if known.iter().any(|own| own == path) {
+                let items: Vec<Value> = values_of_each.iter().map(|own| value("web", own, &ago(0))).collect();
+                values(&items)
+            } else {
+                custom(path)
+            }
+        });
+    };
+    answered(&expected, &["7"]);
     assert_eq!(world.doctor(&[]), (String::new(), String::new(), Some(0)));
-    let known = expected.clone();
-    world.stage.kube.service_answers("monitoring", "metrics-adapter", move |path| match known.iter().any(|own| own == path) {
-        true => values(&[value("web", "7", &ago(0)), value("web", "8", &ago(0))]),
-        false => super::custom(path),
-    });
+    answered(&expected, &["7", "8"]);
     world.names("two values of one object", "HPA shop/web", "is answered with 2 values, and must be one", "selector");
-    let known = expected[..3].to_vec();
-    world.stage.kube.service_answers("monitoring", "metrics-adapter", move |path| match known.iter().any(|own| own == path) {
-        true => values(&[value("web", "7", &ago(0))]),
-        false => super::custom(path),
-    });
+    answered(&expected[..3], &["7"]);
     world.names("no external metric", "HPA shop/web", "external metric jobs is not there", "result in Prometheus");
 }
 
@@ -194,13 +204,27 @@ fn what_the_controller_says_is_told_with_its_cure() {
         ),
         (
             "two scale the same",
-            |world| world.condition("ScalingActive", "False", "AmbiguousSelector", "pods by selector app=web are controlled by multiple HPAs"),
+            |world| {
+                world.condition(
+                    "ScalingActive",
+                    "False",
+                    "AmbiguousSelector",
+                    "pods by selector app=web are controlled by multiple HPAs",
+                );
+            },
             "does not scale (AmbiguousSelector): pods by selector app=web are controlled by multiple HPAs",
             "let one HPA alone scale those pods",
         ),
         (
             "it complains of what is there by now",
-            |world| world.condition("ScalingActive", "False", "FailedGetPodsMetric", "no metrics returned from custom metrics API"),
+            |world| {
+                world.condition(
+                    "ScalingActive",
+                    "False",
+                    "FailedGetPodsMetric",
+                    "no metrics returned from custom metrics API",
+                );
+            },
             "does not scale (FailedGetPodsMetric): no metrics returned",
             "the metric can be had now: the controller asks every 15 s",
         ),
@@ -212,7 +236,12 @@ fn what_the_controller_says_is_told_with_its_cure() {
         ),
     ]);
     let world = World::new();
-    world.condition("ScalingLimited", "True", "TooManyReplicas", "the desired replica count is more than the maximum replica count");
+    world.condition(
+        "ScalingLimited",
+        "True",
+        "TooManyReplicas",
+        "the desired replica count is more than the maximum replica count",
+    );
     assert_eq!(world.doctor(&[]), (String::new(), String::new(), Some(0)));
     let (said, _, _) = world.doctor(&["-v"]);
     assert!(said.contains("[i] HPA shop/web: wants more than maxReplicas (TooManyReplicas)"), "{said}");
@@ -234,7 +263,10 @@ fn each_autoscaler_is_looked_at() {
     world.hpa(|hpa| hpa["spec"]["scaleTargetRef"]["name"] = json!("gone"));
     let (said, _, _) = world.doctor(&["--all"]);
     let lines: Vec<&str> = said.lines().collect();
-    assert!(lines.len() == 2 && lines[0].starts_with("HPA mall/api: scales Deployment api, which has no pod"), "{said}");
+    assert!(
+        lines.len() == 2 && lines[0].starts_with("HPA mall/api: scales Deployment api, which has no pod"),
+        "{said}"
+    );
     assert!(lines[1].starts_with("HPA shop/web: scales Deployment gone"), "{said}");
     let pod = objects::pod("mall", "api-1", "10.244.0.22", "node1").phase("Pending").with("/metadata/labels", labels);
     world.stage.kube.put("pods", pod);

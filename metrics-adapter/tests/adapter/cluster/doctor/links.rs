@@ -46,7 +46,11 @@ fn a_registration_that_leads_nowhere_is_named() {
         ),
         (
             "no Service is named",
-            |world| world.api_service(CUSTOM, |own| own["spec"] = json!({"group": "custom.metrics.k8s.io", "version": "v1beta2"})),
+            |world| {
+                world.api_service(CUSTOM, |own| {
+                    own["spec"] = json!({"group": "custom.metrics.k8s.io", "version": "v1beta2"});
+                });
+            },
             APISERVICE,
             "names no Service",
             "kubectl delete apiservice v1beta2.custom.metrics.k8s.io",
@@ -94,7 +98,8 @@ fn no_pods(world: &World) {
 /// The one container of the adapter's pod waits, or ended.
 fn container(world: &World, status: &Value) {
     world.unready("monitoring", "metrics-adapter", |pod| {
-        let own = json!({"name": "metrics-adapter", "image": "metrics-adapter:1.0.0", "ready": false, "restartCount": 0});
+        let own =
+            json!({"name": "metrics-adapter", "image": "metrics-adapter:1.0.0", "ready": false, "restartCount": 0});
         let mut own = own;
         own.as_object_mut().unwrap().extend(status.as_object().unwrap().clone());
         pod.with("/status/containerStatuses", json!([own]))
@@ -108,7 +113,10 @@ fn a_service_without_a_pod_that_is_ready_is_named_with_what_keeps_the_pod() {
             "nothing is selected",
             |world| {
                 no_endpoints(world);
-                world.stage.kube.change("services", "monitoring", "metrics-adapter", |own| own["spec"]["selector"] = json!(null));
+                world
+                    .stage
+                    .kube
+                    .change("services", "monitoring", "metrics-adapter", |own| own["spec"]["selector"] = json!(null));
             },
             SERVICE,
             "selects no pods and has no endpoints",
@@ -118,7 +126,10 @@ fn a_service_without_a_pod_that_is_ready_is_named_with_what_keeps_the_pod() {
             "scaled to nothing",
             |world| {
                 no_pods(world);
-                world.stage.kube.change("deployments", "monitoring", "metrics-adapter", |own| own["spec"]["replicas"] = json!(0));
+                world
+                    .stage
+                    .kube
+                    .change("deployments", "monitoring", "metrics-adapter", |own| own["spec"]["replicas"] = json!(0));
             },
             SERVICE,
             "and there is none: Deployment metrics-adapter has 0 replicas",
@@ -129,7 +140,9 @@ fn a_service_without_a_pod_that_is_ready_is_named_with_what_keeps_the_pod() {
             |world| {
                 no_pods(world);
                 let condition = json!([{"type": "ReplicaFailure", "status": "True", "message": "exceeded quota"}]);
-                world.stage.kube.change("deployments", "monitoring", "metrics-adapter", |own| own["status"]["conditions"] = condition);
+                world.stage.kube.change("deployments", "monitoring", "metrics-adapter", |own| {
+                    own["status"]["conditions"] = condition;
+                });
             },
             SERVICE,
             "though Deployment metrics-adapter wants some: exceeded quota",
@@ -148,7 +161,12 @@ fn a_service_without_a_pod_that_is_ready_is_named_with_what_keeps_the_pod() {
         (
             "a port that no pod has",
             |world| {
-                let slice = objects::endpoint_slice("monitoring", "metrics-adapter", ("other", 1), &[("metrics-adapter-0", "10.0.0.1", true)]);
+                let slice = objects::endpoint_slice(
+                    "monitoring",
+                    "metrics-adapter",
+                    ("other", 1),
+                    &[("metrics-adapter-0", "10.0.0.1", true)],
+                );
                 world.stage.kube.put("endpointslices", slice);
             },
             SERVICE,
@@ -169,7 +187,10 @@ fn a_service_without_a_pod_that_is_ready_is_named_with_what_keeps_the_pod() {
             "no ConfigMap",
             |world| {
                 let message = "configmap \"metrics-adapter\" not found";
-                container(world, &json!({"state": {"waiting": {"reason": "CreateContainerConfigError", "message": message}}}));
+                container(
+                    world,
+                    &json!({"state": {"waiting": {"reason": "CreateContainerConfigError", "message": message}}}),
+                );
             },
             POD,
             "cannot be started (CreateContainerConfigError): configmap \"metrics-adapter\" not found",
@@ -179,7 +200,10 @@ fn a_service_without_a_pod_that_is_ready_is_named_with_what_keeps_the_pod() {
             "a crash",
             |world| {
                 let last = json!({"terminated": {"exitCode": 2, "reason": "Error"}});
-                container(world, &json!({"state": {"waiting": {"reason": "CrashLoopBackOff"}}, "lastState": last, "restartCount": 7}));
+                container(
+                    world,
+                    &json!({"state": {"waiting": {"reason": "CrashLoopBackOff"}}, "lastState": last, "restartCount": 7}),
+                );
                 world.stage.kube.pod_said("monitoring", "metrics-adapter-0", "error: PORT: both are 1\n");
             },
             POD,
@@ -214,7 +238,9 @@ fn a_service_without_a_pod_that_is_ready_is_named_with_what_keeps_the_pod() {
             |world| {
                 world.unready("monitoring", "metrics-adapter", |pod| pod);
                 world.stage.kube.pod_answers("monitoring", "metrics-adapter-0", |path| match path {
-                    "/readyz?verbose" => (503, json!("[+]ping ok\n[-]inventory failed: waiting for pods\nreadyz check failed\n")),
+                    "/readyz?verbose" => {
+                        (503, json!("[+]ping ok\n[-]inventory failed: waiting for pods\nreadyz check failed\n"))
+                    }
                     _ => (404, json!("")),
                 });
             },
@@ -236,13 +262,24 @@ fn a_certificate_that_the_api_server_cannot_verify_is_named() {
             "no caBundle",
             |world| {
                 world.bundle("");
-                world.stage.kube.available(CUSTOM, "False", "FailedDiscoveryCheck", "x509: certificate signed by unknown authority");
+                world.stage.kube.available(
+                    CUSTOM,
+                    "False",
+                    "FailedDiscoveryCheck",
+                    "x509: certificate signed by unknown authority",
+                );
             },
             APISERVICE,
             "has no caBundle",
             "let the adapter write it, which kubectl apply -k k8s/metrics-adapter allows",
         ),
-        ("garbage", |world| world.bundle("nothing"), APISERVICE, "its caBundle holds no certificate", "\"path\":\"/spec/caBundle\""),
+        (
+            "garbage",
+            |world| world.bundle("nothing"),
+            APISERVICE,
+            "its caBundle holds no certificate",
+            "\"path\":\"/spec/caBundle\"",
+        ),
         (
             "an authority of the past",
             |world| {
@@ -295,15 +332,39 @@ fn a_certificate_that_the_api_server_cannot_verify_is_named() {
 fn what_the_aggregator_says_is_told_with_its_cure() {
     let url = "failing or missing response from https://10.96.0.10:443/apis/custom.metrics.k8s.io/v1beta2: ";
     for (reason, message, cure) in [
-        ("FailedDiscoveryCheck", "Get \"https://10.96.0.10:443/\": context deadline exceeded", "reach the pods at TCP 6443"),
+        (
+            "FailedDiscoveryCheck",
+            "Get \"https://10.96.0.10:443/\": context deadline exceeded",
+            "reach the pods at TCP 6443",
+        ),
         ("FailedDiscoveryCheck", "dial tcp 10.244.0.9:6443: i/o timeout", "a firewall rule"),
-        ("FailedDiscoveryCheck", "dial tcp 10.244.0.9:6443: connect: connection refused", "listen with TLS on port 6443"),
-        ("FailedDiscoveryCheck", "bad status from https://10.96.0.10:443/: 401", "extension-apiserver-authentication-reader"),
+        (
+            "FailedDiscoveryCheck",
+            "dial tcp 10.244.0.9:6443: connect: connection refused",
+            "listen with TLS on port 6443",
+        ),
+        (
+            "FailedDiscoveryCheck",
+            "bad status from https://10.96.0.10:443/: 401",
+            "extension-apiserver-authentication-reader",
+        ),
         ("FailedDiscoveryCheck", "bad status from https://10.96.0.10:443/: 403", "system:auth-delegator"),
         ("FailedDiscoveryCheck", "bad status from https://10.96.0.10:443/: 500", "the logs of the pods"),
-        ("FailedDiscoveryCheck", "x509: certificate signed by unknown authority", "write its authority into the caBundle"),
-        ("FailedDiscoveryCheck", "x509: certificate has expired or is not yet valid", "delete secret metrics-adapter-tls"),
-        ("FailedDiscoveryCheck", "x509: certificate is valid for a, not b", "made out to metrics-adapter.monitoring.svc"),
+        (
+            "FailedDiscoveryCheck",
+            "x509: certificate signed by unknown authority",
+            "write its authority into the caBundle",
+        ),
+        (
+            "FailedDiscoveryCheck",
+            "x509: certificate has expired or is not yet valid",
+            "delete secret metrics-adapter-tls",
+        ),
+        (
+            "FailedDiscoveryCheck",
+            "x509: certificate is valid for a, not b",
+            "made out to metrics-adapter.monitoring.svc",
+        ),
         ("MissingEndpoints", "endpoints for service/metrics-adapter in \"monitoring\" have no addresses", "get pods"),
         ("ServiceNotFound", "service/metrics-adapter in \"monitoring\" is not present", "puts it back"),
     ] {
@@ -324,7 +385,9 @@ fn what_the_aggregator_says_is_told_with_its_cure() {
     }
     let world = World::new();
     world.stage.kube.service_answers("monitoring", "metrics-adapter", |path| match path {
-        "/apis/custom.metrics.k8s.io/v1beta2" => (200, json!({"resources": [{"name": "pods/no_metric_is_configured"}]})),
+        "/apis/custom.metrics.k8s.io/v1beta2" => {
+            (200, json!({"resources": [{"name": "pods/no_metric_is_configured"}]}))
+        }
         other => custom(other),
     });
     world.names("nothing is configured", APISERVICE, "lists no metric", "edit configmap metrics-adapter");
@@ -354,7 +417,12 @@ fn who_may_not_what_they_must_is_named() {
             "may not watch configmaps in namespace kube-system",
             "--role=extension-apiserver-authentication-reader --serviceaccount=monitoring:metrics-adapter",
         ),
-        ("ClusterRoleBinding", "metrics-adapter", "may not list pods", "kubectl apply -k k8s/metrics-adapter puts it back"),
+        (
+            "ClusterRoleBinding",
+            "metrics-adapter",
+            "may not list pods",
+            "kubectl apply -k k8s/metrics-adapter puts it back",
+        ),
     ] {
         let world = World::new();
         let mut binding = json!({"kind": kind, "metadata": {"name": name}, "subjects": [], "roleRef": {"kind": "ClusterRole", "name": "x"}});
@@ -364,9 +432,28 @@ fn who_may_not_what_they_must_is_named() {
         world.stage.kube.grant(&[binding]);
         world.names(name, account, wrong, cure);
     }
+    // Where it serves usage it must be let to the kubelets.
+    let world = World::new();
+    world.api_service(RESOURCE, |own| {
+        own["metadata"]["labels"] = json!({"app.kubernetes.io/name": "metrics-adapter"});
+        own["spec"]["service"] = json!({"namespace": "monitoring", "name": "metrics-adapter", "port": 443});
+    });
+    world.stage.kube.service_answers("monitoring", "metrics-adapter", |path| {
+        if path.contains("/metrics.k8s.io") { resource(path) } else { custom(path) }
+    });
+    assert_eq!(world.doctor(&[]), (String::new(), String::new(), Some(0)));
+    let role = json!({"kind": "ClusterRole", "metadata": {"name": "metrics-adapter-resource-metrics"}, "rules": []});
+    world.stage.kube.grant(&[role]);
+    world.names(
+        "kubelets",
+        account,
+        "may not get nodes/metrics",
+        "kubectl apply -k k8s/metrics-adapter/complete puts it back",
+    );
     // Where it is to look at one namespace, it need not see the others.
     let world = World::new();
-    let nobody = json!({"kind": "ClusterRoleBinding", "metadata": {"name": "metrics-adapter"}, "subjects": [], "roleRef": {}});
+    let nobody =
+        json!({"kind": "ClusterRoleBinding", "metadata": {"name": "metrics-adapter"}, "subjects": [], "roleRef": {}});
     let role = json!({"kind": "ClusterRole", "metadata": {"name": "pods"}, "rules": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]}]});
     let account = json!({"kind": "ServiceAccount", "namespace": "monitoring", "name": "metrics-adapter"});
     let binding = json!({
@@ -382,16 +469,42 @@ fn who_may_not_what_they_must_is_named() {
 
 #[test]
 fn what_the_adapter_says_of_its_sources_is_told() {
-    let down = |place: &str| json!({"pod": place, "name": place, "state": "down", "error": {"problem": "connection refused"}});
+    let down =
+        |place: &str| json!({"pod": place, "name": place, "state": "down", "error": {"problem": "connection refused"}});
     let cases: [(&str, Value, &str, &str); 8] = [
         ("ready", json!(false), "is not ready", "log"),
-        ("files", json!([{"path": "/etc/config.yaml", "problem": "line 2: unknown key"}]), "/etc/config.yaml is wrong, and what it said before is in force: line 2: unknown key", "edit configmap"),
+        (
+            "files",
+            json!([{"path": "/etc/config.yaml", "problem": "line 2: unknown key"}]),
+            "/etc/config.yaml is wrong, and what it said before is in force: line 2: unknown key",
+            "edit configmap",
+        ),
         ("cluster", json!({"trustProblem": "the API server answered 403"}), "the API server answered 403", "logs"),
         ("cluster", json!({"watches": [{"resource": "pods", "problem": "gone"}]}), "pods: gone", "logs"),
-        ("cluster", json!({"apiServices": [{"name": "v1", "problem": "could not be changed"}]}), "v1: could not be changed", "logs"),
-        ("prometheus", json!({"url": "http://prom:9090", "up": false, "failure": "no such host"}), "Prometheus at http://prom:9090 gives it nothing: no such host", "see that Prometheus runs"),
-        ("targets", json!([down("web-1"), down("web-2")]), "none of its 2 targets can be read, as web-1: connection refused", "prometheus.io/port"),
-        ("nodes", json!([down("node1")]), "none of its 1 kubelets can be read, as node1: connection refused", "KUBELET_INSECURE_TLS"),
+        (
+            "cluster",
+            json!({"apiServices": [{"name": "v1", "problem": "could not be changed"}]}),
+            "v1: could not be changed",
+            "logs",
+        ),
+        (
+            "prometheus",
+            json!({"url": "http://prom:9090", "up": false, "failure": "no such host"}),
+            "Prometheus at http://prom:9090 gives it nothing: no such host",
+            "see that Prometheus runs",
+        ),
+        (
+            "targets",
+            json!([down("web-1"), down("web-2")]),
+            "none of its 2 targets can be read, as web-1: connection refused",
+            "prometheus.io/port",
+        ),
+        (
+            "nodes",
+            json!([down("node1")]),
+            "none of its 1 kubelets can be read, as node1: connection refused",
+            "KUBELET_INSECURE_TLS",
+        ),
     ];
     for (field, value, wrong, cure) in cases {
         let world = World::new();

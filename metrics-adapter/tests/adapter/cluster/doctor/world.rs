@@ -16,8 +16,11 @@ pub(super) struct World {
 
 pub(super) const CUSTOM: &str = "v1beta2.custom.metrics.k8s.io";
 pub(super) const RESOURCE: &str = "v1beta1.metrics.k8s.io";
-const APIS: [(&str, &str); 3] =
-    [("v1beta1", "custom.metrics.k8s.io"), ("v1beta2", "custom.metrics.k8s.io"), ("v1beta1", "external.metrics.k8s.io")];
+const APIS: [(&str, &str); 3] = [
+    ("v1beta1", "custom.metrics.k8s.io"),
+    ("v1beta2", "custom.metrics.k8s.io"),
+    ("v1beta1", "external.metrics.k8s.io"),
+];
 
 /// So long ago that every pod has a value by now.
 pub(super) fn ago(minutes: u64) -> Value {
@@ -152,6 +155,12 @@ impl World {
         (text(&out.stdout), text(&out.stderr), out.status.code())
     }
 
+    /// As [`doctor`](Self::doctor), with the kubeconfig named as kubectl's users name it.
+    pub(super) fn doctor_of_the_environment(&self) -> Option<i32> {
+        let mut command = adapter(&["doctor"]);
+        command.env("KUBECONFIG", self.stage.file("person")).status().unwrap().code()
+    }
+
     /// It names one fault, in one line of a sentence and a cure.
     #[track_caller]
     pub(super) fn names(&self, what: &str, subject: &str, wrong: &str, cure: &str) {
@@ -161,7 +170,10 @@ impl World {
         let rest = said.strip_prefix(subject).and_then(|rest| rest.strip_prefix(": "));
         let rest = rest.unwrap_or_else(|| panic!("{what}: not of {subject}: {said}"));
         let (before, after) = rest.rsplit_once(wrong).unwrap_or_else(|| panic!("{what}: no {wrong:?} in {said}"));
-        assert!(!before.contains(cure) && after.contains("; ") && after.contains(cure), "{what}: no {cure:?} in {said}");
+        assert!(
+            !before.contains(cure) && after.contains("; ") && after.contains(cure),
+            "{what}: no {cure:?} in {said}"
+        );
     }
 }
 
@@ -197,12 +209,16 @@ pub(super) fn values(items: &[Value]) -> (u16, Value) {
 /// What this adapter answers.
 pub(super) fn custom(path: &str) -> (u16, Value) {
     match path {
-        "/apis/custom.metrics.k8s.io/v1beta2" => {
-            listed("custom.metrics.k8s.io/v1beta2", &["pods/http_requests_per_second", "services/http_requests_per_second"])
+        "/apis/custom.metrics.k8s.io/v1beta2" => listed(
+            "custom.metrics.k8s.io/v1beta2",
+            &["pods/http_requests_per_second", "services/http_requests_per_second"],
+        ),
+        "/apis/custom.metrics.k8s.io/v1beta1" => {
+            listed("custom.metrics.k8s.io/v1beta1", &["pods/http_requests_per_second"])
         }
-        "/apis/custom.metrics.k8s.io/v1beta1" => listed("custom.metrics.k8s.io/v1beta1", &["pods/http_requests_per_second"]),
         "/apis/external.metrics.k8s.io/v1beta1" => listed("external.metrics.k8s.io/v1beta1", &["externalmetrics"]),
-        "/apis/custom.metrics.k8s.io/v1beta2/namespaces/shop/pods/%2A/http_requests_per_second?labelSelector=app%3Dweb" => {
+        "/apis/custom.metrics.k8s.io/v1beta2/namespaces/shop/pods/%2A/http_requests_per_second?labelSelector=app%3Dweb" =>
+        {
             let now = ago(0);
             values(&[value("web-1", "12500m", &now), value("web-2", "10", &now)])
         }

@@ -162,7 +162,8 @@ async fn proxied(shared: &Shared, call: &Call) -> Result<Response<Body>, Refusal
     if shared.store.lock().unwrap().get(pods, &call.asked.namespace, name).is_none() {
         return Err(Refusal::not_found(pods, name));
     }
-    let refused = |text: &str| Refusal::new(503, "ServiceUnavailable", format!("error trying to reach service: {text}"));
+    let refused =
+        |text: &str| Refusal::new(503, "ServiceUnavailable", format!("error trying to reach service: {text}"));
     let backend = shared.backends.pods.lock().unwrap().get(&place(&call.asked.namespace, name)).cloned();
     let rest = call.path.split_once("/proxy").map_or("", |(_, rest)| rest);
     let path = with_query(rest, &call.query);
@@ -192,7 +193,8 @@ fn log(shared: &Shared, call: &Call) -> Result<Response<Body>, Refusal> {
     }
     let said = shared.backends.logs.lock().unwrap().get(&place(namespace, name)).cloned();
     let container = call.parameter("container");
-    let gone = || Refusal::bad_request(format!("previous terminated container {container:?} in pod {name:?} not found"));
+    let gone =
+        || Refusal::bad_request(format!("previous terminated container {container:?} in pod {name:?} not found"));
     said.map(|text| plain(200, &text)).ok_or_else(gone)
 }
 

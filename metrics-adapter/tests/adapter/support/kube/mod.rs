@@ -32,8 +32,8 @@ mod validation;
 mod watches;
 mod writes;
 
-pub(crate) use clock::rfc3339;
 pub(crate) use client::{Client, Reply, Wire};
+pub(crate) use clock::rfc3339;
 pub(crate) use exposition::{ContainerModel, NodeModel, PodModel};
 pub(crate) use kubelets::{FakeKubelets, KubeletFault};
 pub(crate) use pki::{Authority, Leaf, Pair, Pki, Usage};
