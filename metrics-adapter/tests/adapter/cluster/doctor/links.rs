@@ -48,8 +48,8 @@ fn a_registration_that_leads_nowhere_is_named() {
             "no Service is named",
             |world| {
                 world.api_service(CUSTOM, |own| {
-                    own["spec"] = json!({"group": "custom.metrics.k8s.io", "version": "v1beta2"})
-                })
+                    own["spec"] = json!({"group": "custom.metrics.k8s.io", "version": "v1beta2"});
+                });
             },
             APISERVICE,
             "names no Service",
@@ -141,7 +141,7 @@ fn a_service_without_a_pod_that_is_ready_is_named_with_what_keeps_the_pod() {
                 no_pods(world);
                 let condition = json!([{"type": "ReplicaFailure", "status": "True", "message": "exceeded quota"}]);
                 world.stage.kube.change("deployments", "monitoring", "metrics-adapter", |own| {
-                    own["status"]["conditions"] = condition
+                    own["status"]["conditions"] = condition;
                 });
             },
             SERVICE,
@@ -432,6 +432,24 @@ fn who_may_not_what_they_must_is_named() {
         world.stage.kube.grant(&[binding]);
         world.names(name, account, wrong, cure);
     }
+    // Where it serves usage it must be let to the kubelets.
+    let world = World::new();
+    world.api_service(RESOURCE, |own| {
+        own["metadata"]["labels"] = json!({"app.kubernetes.io/name": "metrics-adapter"});
+        own["spec"]["service"] = json!({"namespace": "monitoring", "name": "metrics-adapter", "port": 443});
+    });
+    world.stage.kube.service_answers("monitoring", "metrics-adapter", |path| {
+        if path.contains("/metrics.k8s.io") { resource(path) } else { custom(path) }
+    });
+    assert_eq!(world.doctor(&[]), (String::new(), String::new(), Some(0)));
+    let role = json!({"kind": "ClusterRole", "metadata": {"name": "metrics-adapter-resource-metrics"}, "rules": []});
+    world.stage.kube.grant(&[role]);
+    world.names(
+        "kubelets",
+        account,
+        "may not get nodes/metrics",
+        "kubectl apply -k k8s/metrics-adapter/complete puts it back",
+    );
     // Where it is to look at one namespace, it need not see the others.
     let world = World::new();
     let nobody =

@@ -155,6 +155,12 @@ impl World {
         (text(&out.stdout), text(&out.stderr), out.status.code())
     }
 
+    /// As [`doctor`](Self::doctor), with the kubeconfig named as kubectl's users name it.
+    pub(super) fn doctor_of_the_environment(&self) -> Option<i32> {
+        let mut command = adapter(&["doctor"]);
+        command.env("KUBECONFIG", self.stage.file("person")).status().unwrap().code()
+    }
+
     /// It names one fault, in one line of a sentence and a cure.
     #[track_caller]
     pub(super) fn names(&self, what: &str, subject: &str, wrong: &str, cure: &str) {
