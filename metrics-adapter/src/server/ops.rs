@@ -73,8 +73,11 @@ async fn json(State(own): State<Operators>) -> Response {
     axum::Json(own.sight.report()).into_response()
 }
 
+/// A status and a text that says why.
+type Refused = (StatusCode, [(HeaderName, &'static str); 1], String);
+
 /// What is asked to be explained, or what is wrong with how that is asked.
-fn explained(query: Option<&str>) -> Result<Explain, (StatusCode, [(HeaderName, &'static str); 1], String)> {
+fn explained(query: Option<&str>) -> Result<Explain, Refused> {
     let given = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
     Explain::parse(given.map(|(name, value)| (name.into_owned(), value.into_owned())))
         .map_err(|problem| (StatusCode::BAD_REQUEST, TEXT, problem + "\n"))
