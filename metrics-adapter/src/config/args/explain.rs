@@ -30,7 +30,7 @@ pub struct ExplainArgs {
 
 /// Where a running adapter is found.
 #[derive(Clone, Debug, Args)]
-#[expect(rustdoc::bare_urls, reason = "shown by --help, where brackets are noise")]
+#[expect(clippy::doc_markdown, reason = "shown by --help, where backticks are noise")]
 pub struct AdapterArgs {
     /// The operators' pages of a running adapter, as http://127.0.0.1:9000, which kubectl port-forward makes; by default
     /// http://127.0.0.1:8101, where one without a cluster has them.
