@@ -3,12 +3,14 @@
 
 mod fields;
 mod hint;
+mod node;
 mod tree;
 
 use std::fmt;
 
 pub use fields::Fields;
-pub use tree::{Node, load, load_all};
+pub use node::Node;
+pub use tree::{load, load_all};
 
 /// A place in a file; lines and columns are counted from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

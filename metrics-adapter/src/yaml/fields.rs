@@ -1,4 +1,4 @@
-use super::tree::{Key, Value};
+use super::node::{Key, Value};
 use super::{Mark, Node, Problem};
 
 /// The fields of a mapping, taken one by one; at the [`end`](Self::end) none may be left.

@@ -9,9 +9,10 @@ pub(super) fn hint(text: &str, at: Mark, problem: &str) -> Option<&'static str> 
         return Some("a `,` at the end of a line: between lines there is none; take it away");
     }
     if problem.contains("trailing content after") {
-        return Some(match before.ends_with('\'') {
-            true => "a `'` within `'…'` ends the text; write it twice: ''",
-            false => "a `\"` within `\"…\"` ends the text; write '…' around it instead",
+        return Some(if before.ends_with('\'') {
+            "a `'` within `'…'` ends the text; write it twice: ''"
+        } else {
+            "a `\"` within `\"…\"` ends the text; write '…' around it instead"
         });
     }
     problem.contains("unknown escape").then_some("a `\\` within `\"…\"` begins an escape; write '…' around it instead")

@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::*;
@@ -15,15 +15,20 @@ fn fixture(name: &str) -> String {
 /// The series of the recordings: names, and the names of their labels.
 fn recorded_series() -> Vec<ListedSeries> {
     let text = fixture("series.prom.template");
-    let mut all: BTreeMap<(Arc<str>, Arc<[Arc<str>]>), usize> = BTreeMap::new();
+    let mut all = BTreeSet::new();
     for line in text.lines().filter(|line| !line.starts_with('#')) {
         let (name, rest) = line.split_once('{').unwrap();
         let (labels, _) = rest.split_once("} ").unwrap();
         let labels = labels.split(',').map(|label| label.split_once('=').unwrap().0.into());
         let labels: BTreeSet<Arc<str>> = labels.collect();
-        *all.entry((name.into(), labels.into_iter().collect())).or_default() += 1;
+        all.insert((name, labels));
     }
-    all.into_iter().map(|((name, labels), count)| ListedSeries { name, labels, count }).collect()
+    let listed = |(name, labels): (&str, BTreeSet<_>)| ListedSeries {
+        name: name.into(),
+        labels: labels.into_iter().collect(),
+        count: 1,
+    };
+    all.into_iter().map(listed).collect()
 }
 
 /// Those that a rule's query finds, as Prometheus would.

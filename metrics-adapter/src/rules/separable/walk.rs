@@ -83,7 +83,7 @@ impl Walk<'_> {
             return arguments.is_empty().then_some(Shape::Constant);
         }
         if matches!(name, "label_replace" | "label_join") {
-            return self.relabelling(&arguments.first()?.as_ref(), arguments.get(1)?);
+            return self.relabelling(arguments.first()?, arguments.get(1)?);
         }
         if !KEEP_LABELS.contains(&name) {
             return None;
