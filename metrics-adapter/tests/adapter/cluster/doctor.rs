@@ -2,6 +2,8 @@
 
 mod autoscalers;
 mod links;
+mod pods;
+mod servers;
 mod world;
 
 use serde_json::json;

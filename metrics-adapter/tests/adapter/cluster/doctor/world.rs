@@ -177,6 +177,18 @@ impl World {
     }
 }
 
+/// What is broken, how, and what is said: of what, what is wrong, and its cure.
+pub(super) type Case = (&'static str, fn(&World), &'static str, &'static str, &'static str);
+
+#[track_caller]
+pub(super) fn each_is_named(cases: &[Case]) {
+    for (what, spoil, subject, wrong, cure) in cases {
+        let world = World::new();
+        spoil(&world);
+        world.names(what, subject, wrong, cure);
+    }
+}
+
 fn missing(message: &str) -> (u16, Value) {
     let status = json!({
         "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": message,
