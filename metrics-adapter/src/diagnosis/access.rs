@@ -95,8 +95,7 @@ impl Examination<'_> {
         behind: &Behind,
     ) -> Result<(), Fault> {
         let Some(pod) = behind.pods.first() else { return Ok(()) };
-        let account = pod.spec.as_ref().and_then(|spec| spec.service_account_name.as_deref()).unwrap_or("default");
-        let (namespace, subject) = (by.namespace.as_str(), format!("ServiceAccount {}/{account}", by.namespace));
+        let (namespace, account) = (by.namespace.as_str(), account(pod));
         let binding = format!(
             "kubectl create clusterrolebinding {account}:system:auth-delegator --clusterrole=system:auth-delegator \
              --serviceaccount={namespace}:{account}"
@@ -119,15 +118,24 @@ impl Examination<'_> {
             for place in namespaces(pod) {
                 deeds.push((Deed { namespace: place, ..Deed::of("list", "", "pods") }, roles.clone()));
             }
-            if api == MetricsApi::Resource {
-                let kubelets = Deed { subresource: "metrics".to_owned(), ..Deed::of("get", "", "nodes") };
-                deeds.push((kubelets, roles));
-            }
         }
         for (deed, cure) in deeds {
-            if self.may(&subject, (namespace, account), &deed).await? == Some(false) {
-                return Err(Fault::new(subject, format!("{} may not {}", by.subject(), deed.words()), cure));
-            }
+            self.must(by, account, &deed, &cure).await?;
+        }
+        Ok(())
+    }
+
+    /// This adapter must be let to read what kubelets measure, where it serves that.
+    pub(super) async fn kubelets_access(&mut self, by: &Registration, behind: &Behind) -> Result<(), Fault> {
+        let Some(pod) = behind.pods.first().filter(|_| by.program == Program::Ours) else { return Ok(()) };
+        let kubelets = Deed { subresource: "metrics".to_owned(), ..Deed::of("get", "", "nodes") };
+        self.must(by, account(pod), &kubelets, by.program.install(MetricsApi::Resource)).await
+    }
+
+    async fn must(&mut self, by: &Registration, account: &str, deed: &Deed, cure: &str) -> Result<(), Fault> {
+        let subject = format!("ServiceAccount {}/{account}", by.namespace);
+        if self.may(&subject, (&by.namespace, account), deed).await? == Some(false) {
+            return Err(Fault::new(subject, format!("{} may not {}", by.subject(), deed.words()), cure));
         }
         Ok(())
     }
@@ -149,6 +157,11 @@ impl Examination<'_> {
             Err(why) => self.trail.without(subject, why),
         }
     }
+}
+
+/// Whom a pod asks as.
+fn account(pod: &Pod) -> &str {
+    pod.spec.as_ref().and_then(|spec| spec.service_account_name.as_deref()).unwrap_or("default")
 }
 
 /// What the controller does for a metric of an API.

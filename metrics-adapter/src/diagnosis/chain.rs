@@ -24,6 +24,9 @@ impl Examination<'_> {
                     self.condition(&registered, &behind)?;
                     let listed = self.discovery(&registered, needs.as_deref(), &behind).await?;
                     self.autoscalers_access(&registered, autoscalers).await?;
+                    if api == MetricsApi::Resource {
+                        self.kubelets_access(by, &behind).await?;
+                    }
                     if self.asked.insert(by.key()) {
                         self.server_access(registered.api, by, &behind).await?;
                         self.source(by, &behind).await?;

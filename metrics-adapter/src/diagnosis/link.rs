@@ -41,10 +41,8 @@ impl Fault {
     }
 }
 
-/// One line: what others say in several is put on one.
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let line = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
         write!(f, "{}: {}; {}", self.subject, line(&self.wrong), line(&self.cure))
     }
 }
@@ -54,12 +52,19 @@ impl fmt::Display for Link {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let subject = &self.subject;
         match &self.state {
-            State::Good(found) => write!(f, "[ok] {subject}: {found}"),
-            State::Remark(found) => write!(f, "[i] {subject}: {found}"),
-            State::Unseen(why) => write!(f, "[?] {subject}: not looked at: {why}"),
+            State::Good(found) => write!(f, "[ok] {subject}: {}", line(found)),
+            State::Remark(found) => write!(f, "[i] {subject}: {}", line(found)),
+            State::Unseen(why) => write!(f, "[?] {subject}: not looked at: {}", line(why)),
             State::Broken(fault) => write!(f, "[x] {fault}"),
         }
     }
+}
+
+/// What others said is put on one line, and cannot steer a terminal.
+fn line(text: &str) -> String {
+    let words: Vec<String> =
+        text.split_whitespace().map(|word| word.chars().filter(|own| !own.is_control()).collect()).collect();
+    words.join(" ")
 }
 
 /// The links so far.
@@ -76,7 +81,7 @@ impl Trail {
     }
 
     pub(super) fn unseen(&mut self, subject: &str, why: &str) {
-        self.add(subject, State::Unseen(why.split_whitespace().collect::<Vec<_>>().join(" ")));
+        self.add(subject, State::Unseen(why.to_owned()));
     }
 
     pub(super) fn broken(&mut self, fault: Fault) {
@@ -102,15 +107,15 @@ impl Trail {
         }
     }
 
-    /// All links. If nothing but the API server could be seen, that is a fault.
+    /// All links. If nothing could be seen but what everybody may see, that is a fault.
     pub(super) fn end(mut self) -> Vec<Link> {
-        let seen = |link: &Link| !matches!(link.state, State::Unseen(_)) && !link.subject.starts_with("API server ");
-        let hidden = self.0.iter().any(|link| matches!(link.state, State::Unseen(_)));
-        if hidden && !self.0.iter().any(seen) {
-            let whom = self.0.first().map_or("API server".to_owned(), |link| link.subject.clone());
+        let public = |link: &Link| ["API server ", "/apis/"].iter().any(|start| link.subject.starts_with(start));
+        let hidden = |link: &Link| matches!(link.state, State::Unseen(_));
+        if self.0.iter().any(hidden) && self.0.iter().all(|link| public(link) || hidden(link)) {
+            let server = self.0.first().map_or("API server".to_owned(), |link| link.subject.clone());
             self.broken(Fault::new(
-                whom,
-                "lets who asks read nothing of what is looked at",
+                server,
+                "lets you read nothing of what is looked at",
                 "ask as somebody who may: --kubeconfig or --context of a cluster's administrator",
             ));
         }

@@ -1,9 +1,11 @@
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::report::ErrorReport;
 use crate::lookup::Instant;
 use crate::model::{Moment, QueryFailure};
-use crate::rules::{ListedSeries, RuleOutcome, SeriesRule};
+use crate::rules::{ListedSeries, Refusal, RuleOutcome, SeriesRule};
 use crate::store::{Asked, RuleListing};
 
 /// So many of a rule's series are named.
@@ -85,6 +87,18 @@ pub struct QueryReport {
     pub warnings: Vec<String>,
 }
 
+impl RuleReport {
+    /// The metrics, each with the resources that it is offered of.
+    pub(super) fn names_with_resources(&self) -> Vec<(&str, Vec<&str>)> {
+        let mut names: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for metric in &self.metrics {
+            let (resource, name) = metric.rsplit_once('/').unwrap_or(("", metric));
+            names.entry(name).or_default().extend(Some(resource).filter(|own| !own.is_empty()));
+        }
+        names.into_iter().collect()
+    }
+}
+
 impl From<&QueryFailure> for ErrorReport {
     fn from(failure: &QueryFailure) -> Self {
         Self { reason: failure.reason.label(), problem: failure.problem.clone() }
@@ -114,14 +128,16 @@ impl RuleReport {
             metrics,
             listed_seconds_ago: listing.listed.map(|(at, _)| now.since(at).as_secs_f64()),
             error: listing.failure.as_ref().map(ErrorReport::from),
-            problems: outcome.map(|own| problems(own)).unwrap_or_default(),
+            problems: outcome.map(problems).unwrap_or_default(),
         }
     }
 }
 
 /// What is odd about a rule: what is wrong with it, and what of its series became no metric of its own.
 fn problems(outcome: &RuleOutcome) -> Vec<String> {
-    let refused = outcome.refused.iter().take(NAMES).map(|(series, why)| format!("{series} makes no metric: {why}"));
+    // What filters keep out is as it was meant.
+    let odd = outcome.refused.iter().filter(|(_, why)| matches!(why, Refusal::EmptyName | Refusal::NoResource));
+    let refused = odd.take(NAMES).map(|(series, why)| format!("{series} makes no metric: {why}"));
     let overridden = outcome.overridden.iter().take(NAMES).map(|own| {
         let of = own.resource.map_or(String::new(), |resource| format!("{resource}/"));
         format!("{of}{} of {} is made of {} instead, by a later rule or series", own.metric, own.series, own.by_series)

@@ -25,7 +25,7 @@ use crate::sources::fetch;
 use crate::store::{Catalog, RuleListing};
 
 /// For all series of a rule, from first to last.
-const TIMEOUT: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_mins(1);
 /// More than a million series need less, in bytes.
 const LARGEST: usize = 1 << 30;
 /// Names, each with a set of labels. A rule of more of them offers more metrics than anybody asks for.
@@ -119,9 +119,6 @@ impl Lister {
             rules.iter().map(|rule| self.known.get(&rule.series_query).cloned().unwrap_or_default()).collect()
         };
         let (custom, external) = (of(&config.series_rules), of(&config.external_rules));
-        fn series(listings: &[RuleListing]) -> Vec<&[ListedSeries]> {
-            listings.iter().map(|own| &*own.series).collect()
-        }
         let offers = Offers::of(
             &config.series_rules,
             &series(&custom),
@@ -135,6 +132,10 @@ impl Lister {
         let catalog = Catalog { generation, config: Arc::clone(config), custom, external, offers: Arc::new(offers) };
         self.catalog.send_replace(Arc::new(catalog));
     }
+}
+
+fn series(listings: &[RuleListing]) -> Vec<&[ListedSeries]> {
+    listings.iter().map(|own| &*own.series).collect()
 }
 
 fn rules(config: &Config) -> impl Iterator<Item = &SeriesRule> {
@@ -176,7 +177,7 @@ async fn collect(mut incoming: Incoming) -> Result<Vec<ListedSeries>, QueryFailu
         let Ok(chunk) = chunk else { continue };
         bytes += chunk.as_ref().map_or(0, Bytes::len);
         if bytes > LARGEST {
-            return Err(too_large(format!("more than {LARGEST} bytes")));
+            return Err(too_large(&format!("more than {LARGEST} bytes")));
         }
         let broken = chunk.is_err();
         if chunks.send(chunk).await.is_err() || broken {
@@ -187,7 +188,7 @@ async fn collect(mut incoming: Incoming) -> Result<Vec<ListedSeries>, QueryFailu
     parsed.await.map_err(|error| failure(QueryFailureReason::Malformed, error.to_string()))?
 }
 
-fn too_large(what: String) -> QueryFailure {
+fn too_large(what: &str) -> QueryFailure {
     failure(QueryFailureReason::TooLarge, format!("{what}; a narrower seriesQuery finds fewer series"))
 }
 
@@ -201,7 +202,7 @@ fn parse(received: mpsc::Receiver<Result<Bytes, String>>) -> Result<Vec<ListedSe
         return Err(failure(QueryFailureReason::Connection, broken));
     }
     if found.too_many {
-        return Err(too_large(format!("more than {MOST} names with different labels")));
+        return Err(too_large(&format!("more than {MOST} names with different labels")));
     }
     if let Err(error) = read {
         return Err(answer::malformed(&arriving.beginning, &error));

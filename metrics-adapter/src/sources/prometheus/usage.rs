@@ -199,8 +199,8 @@ fn by_namespace(view: &View) -> BTreeMap<Arc<str>, Vec<&str>> {
     all
 }
 
-fn wrong(problem: QueryProblem) -> QueryFailure {
-    failure(QueryFailureReason::Refused, problem.to_string())
+fn wrong(QueryProblem(problem): QueryProblem) -> QueryFailure {
+    failure(QueryFailureReason::Refused, problem)
 }
 
 /// A quantity's part that is not a number is no usage.

@@ -2,10 +2,13 @@
 
 mod autoscalers;
 mod links;
+mod pods;
+mod servers;
 mod world;
 
 use serde_json::json;
 
+use crate::support::kube::Options;
 use crate::support::kube::objects::{self, Adorn as _};
 use crate::support::{Counter, FAST, adapter, eventually};
 use world::{CUSTOM, RESOURCE, World, custom, resource};
@@ -71,7 +74,19 @@ fn a_real_adapter_behind_the_aggregator_is_found_healthy_and_its_own_words_are_t
         object["spec"]["caBundle"].as_str().is_some_and(|text| !text.is_empty())
     });
     eventually("healthy", || world.doctor(&[]) == (String::new(), String::new(), Some(0)));
-    // The metric is there, and a selector of its series leaves none.
+    // Its page can be looked at without the API server.
+    kube.pod_answers("monitoring", "metrics-adapter-0", |_| (503, json!("")));
+    let (said, _, code) = world.doctor(&["--verbose", "--adapter", &adapter.ops]);
+    assert!(
+        code == Some(0) && said.contains(&format!("[ok] the adapter at {}/: reads 2 targets", adapter.ops)),
+        "{said}"
+    );
+    let (said, _, code) = world.doctor(&["--adapter", "http://127.0.0.1:1"]);
+    assert!(
+        code == Some(1) && said.contains("its status page cannot be read") && said.contains("port-forward"),
+        "{said}"
+    );
+    kube.pod_at("monitoring", "metrics-adapter-0", &adapter.ops);
     world.hpa(|hpa| hpa["spec"]["metrics"][0]["pods"]["metric"]["name"] = json!("http_requests"));
     world.names(
         "an unknown metric",
@@ -172,9 +187,8 @@ fn what_may_not_be_read_is_said_not_to_have_been_looked_at_and_is_no_fault() {
     assert!(code == Some(0) && said.contains(&refused), "{said}");
     assert!(said.contains("[ok] HPA shop/web: cpu of pods app=web has 2 values"), "{said}");
     // What can be seen is still judged.
-    kube.service_answers("monitoring", "metrics-adapter", |path| match path.contains("/pods/") {
-        true => (500, json!("boom")),
-        false => custom(path),
+    kube.service_answers("monitoring", "metrics-adapter", |path| {
+        if path.contains("/pods/") { (500, json!("boom")) } else { custom(path) }
     });
     world.names("a metric fails", "HPA shop/web", "is answered with 500: boom", "logs");
     // Who may read nothing has seen nothing.
@@ -250,6 +264,23 @@ fn an_api_server_that_is_away_or_does_not_know_who_asks_is_the_first_fault() {
     world.names("a bad token", &format!("API server {}/", world.stage.kube.url()), "401 Unauthorized", "log in again");
     world.stage.kube.away();
     world.names("away", &format!("API server {}/", world.stage.kube.url()), "cannot be reached", "check the address");
+}
+
+#[test]
+fn the_kinds_of_an_old_api_server_are_known_as_well() {
+    let world = World::with(Options { aggregated_discovery: false, ..Options::default() });
+    assert_eq!(world.doctor(&[]), (String::new(), String::new(), Some(0)));
+    world.hpa(|hpa| hpa["spec"]["scaleTargetRef"]["kind"] = json!("Widget"));
+    world.names("no such kind", "HPA shop/web", "the cluster has no such kind", "install what defines it");
+}
+
+#[test]
+fn the_kubeconfig_is_found_as_kubectl_finds_it() {
+    let world = World::new();
+    assert_eq!(world.doctor_of_the_environment(), Some(0));
+    let (_, aside, code) = world.doctor(&["--context", "other"]);
+    assert!(code == Some(1) && aside.contains("other"), "{aside}");
+    assert_eq!(world.doctor(&["--context", "fake"]).2, Some(0));
 }
 
 #[test]

@@ -36,7 +36,8 @@ fn what_cannot_be_scaled_is_named() {
             "it cannot be scaled",
             |world| {
                 world.hpa(|hpa| {
-                    hpa["spec"]["scaleTargetRef"] = json!({"apiVersion": "apps/v1", "kind": "DaemonSet", "name": "web"})
+                    hpa["spec"]["scaleTargetRef"] =
+                        json!({"apiVersion": "apps/v1", "kind": "DaemonSet", "name": "web"});
                 });
             },
             "scales DaemonSet web, and objects of that kind cannot be scaled",
@@ -67,18 +68,16 @@ fn what_cannot_be_scaled_is_named() {
 
 /// What the adapter answers for the pods' metric.
 fn answer(world: &World, answer: impl Fn() -> (u16, Value) + Send + Sync + 'static) {
-    world.stage.kube.service_answers("monitoring", "metrics-adapter", move |path| match path.contains("/pods/%2A/") {
-        true => answer(),
-        false => custom(path),
+    world.stage.kube.service_answers("monitoring", "metrics-adapter", move |path| {
+        if path.contains("/pods/%2A/") { answer() } else { custom(path) }
     });
 }
 
 /// What metrics-server answers for the pods.
 fn used(world: &World, items: &[Value]) {
     let items = items.to_vec();
-    world.stage.kube.service_answers("kube-system", "metrics-server", move |path| match path.contains("/pods?") {
-        true => usages(&items),
-        false => resource(path),
+    world.stage.kube.service_answers("kube-system", "metrics-server", move |path| {
+        if path.contains("/pods?") { usages(&items) } else { resource(path) }
     });
 }
 
@@ -88,7 +87,7 @@ fn a_metric_without_a_value_is_named() {
         (
             "a name that is not served",
             |world| {
-                world.hpa(|hpa| hpa["spec"]["metrics"][0]["pods"]["metric"]["name"] = json!("http_request_per_second"))
+                world.hpa(|hpa| hpa["spec"]["metrics"][0]["pods"]["metric"]["name"] = json!("http_request_per_second"));
             },
             "(discovery does not list pods/http_request_per_second)",
             "name one in the HPA that is listed, as pods/http_requests_per_second",
@@ -134,7 +133,7 @@ fn a_metric_without_a_value_is_named() {
                 let target = json!({"type": "AverageValue", "averageValue": "100m"});
                 let source = json!({"name": "cpu", "container": "server", "target": target});
                 world.hpa(|hpa| {
-                    hpa["spec"]["metrics"][1] = json!({"type": "ContainerResource", "containerResource": source})
+                    hpa["spec"]["metrics"][1] = json!({"type": "ContainerResource", "containerResource": source});
                 });
                 let both = [("app", "1m"), ("server", "1m")];
                 used(world, &[usage("web-1", &both), usage("web-2", &both)]);
@@ -167,37 +166,30 @@ fn metrics_of_objects_and_of_nothing_are_asked_for_as_the_controller_does() {
             {"type": "External", "external": external},
         ]);
     });
-    let (custom, external) =
+    let (custom_api, external_api) =
         ("/apis/custom.metrics.k8s.io/v1beta2/namespaces/shop", "/apis/external.metrics.k8s.io/v1beta1");
     let expected = [
-        format!("{custom}/services/web/rps?metricLabelSelector=verb%3DGET"),
-        format!("{custom}/ingresses.networking.k8s.io/web/rps?metricLabelSelector=verb%3DGET"),
-        format!("{custom}/metrics/rps?metricLabelSelector=verb%3DGET"),
-        format!("{external}/namespaces/shop/jobs?labelSelector=env+in+%28dev%2Cprod%29"),
+        format!("{custom_api}/services/web/rps?metricLabelSelector=verb%3DGET"),
+        format!("{custom_api}/ingresses.networking.k8s.io/web/rps?metricLabelSelector=verb%3DGET"),
+        format!("{custom_api}/metrics/rps?metricLabelSelector=verb%3DGET"),
+        format!("{external_api}/namespaces/shop/jobs?labelSelector=env+in+%28dev%2Cprod%29"),
     ];
-    let known = expected.clone();
-    world.stage.kube.service_answers("monitoring", "metrics-adapter", move |path| {
-        match known.iter().any(|own| own == path) {
-            true => values(&[value("web", "7", &ago(0))]),
-            false => super::custom(path),
-        }
-    });
+    let answered = |known: &[String], values_of_each: &'static [&'static str]| {
+        let known = known.to_vec();
+        world.stage.kube.service_answers("monitoring", "metrics-adapter", move |path| {
+            if known.iter().any(|own| own == path) {
+                let items: Vec<Value> = values_of_each.iter().map(|own| value("web", own, &ago(0))).collect();
+                values(&items)
+            } else {
+                custom(path)
+            }
+        });
+    };
+    answered(&expected, &["7"]);
     assert_eq!(world.doctor(&[]), (String::new(), String::new(), Some(0)));
-    let known = expected.clone();
-    world.stage.kube.service_answers("monitoring", "metrics-adapter", move |path| {
-        match known.iter().any(|own| own == path) {
-            true => values(&[value("web", "7", &ago(0)), value("web", "8", &ago(0))]),
-            false => super::custom(path),
-        }
-    });
+    answered(&expected, &["7", "8"]);
     world.names("two values of one object", "HPA shop/web", "is answered with 2 values, and must be one", "selector");
-    let known = expected[..3].to_vec();
-    world.stage.kube.service_answers("monitoring", "metrics-adapter", move |path| {
-        match known.iter().any(|own| own == path) {
-            true => values(&[value("web", "7", &ago(0))]),
-            false => super::custom(path),
-        }
-    });
+    answered(&expected[..3], &["7"]);
     world.names("no external metric", "HPA shop/web", "external metric jobs is not there", "result in Prometheus");
 }
 
@@ -218,7 +210,7 @@ fn what_the_controller_says_is_told_with_its_cure() {
                     "False",
                     "AmbiguousSelector",
                     "pods by selector app=web are controlled by multiple HPAs",
-                )
+                );
             },
             "does not scale (AmbiguousSelector): pods by selector app=web are controlled by multiple HPAs",
             "let one HPA alone scale those pods",
@@ -231,7 +223,7 @@ fn what_the_controller_says_is_told_with_its_cure() {
                     "False",
                     "FailedGetPodsMetric",
                     "no metrics returned from custom metrics API",
-                )
+                );
             },
             "does not scale (FailedGetPodsMetric): no metrics returned",
             "the metric can be had now: the controller asks every 15 s",

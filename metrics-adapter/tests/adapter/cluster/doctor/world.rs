@@ -155,6 +155,12 @@ impl World {
         (text(&out.stdout), text(&out.stderr), out.status.code())
     }
 
+    /// As [`doctor`](Self::doctor), with the kubeconfig named as kubectl's users name it.
+    pub(super) fn doctor_of_the_environment(&self) -> Option<i32> {
+        let mut command = adapter(&["doctor"]);
+        command.env("KUBECONFIG", self.stage.file("person")).status().unwrap().code()
+    }
+
     /// It names one fault, in one line of a sentence and a cure.
     #[track_caller]
     pub(super) fn names(&self, what: &str, subject: &str, wrong: &str, cure: &str) {
@@ -168,6 +174,18 @@ impl World {
             !before.contains(cure) && after.contains("; ") && after.contains(cure),
             "{what}: no {cure:?} in {said}"
         );
+    }
+}
+
+/// What is broken, how, and what is said: of what, what is wrong, and its cure.
+pub(super) type Case = (&'static str, fn(&World), &'static str, &'static str, &'static str);
+
+#[track_caller]
+pub(super) fn each_is_named(cases: &[Case]) {
+    for (what, spoil, subject, wrong, cure) in cases {
+        let world = World::new();
+        spoil(&world);
+        world.names(what, subject, wrong, cure);
     }
 }
 

@@ -11,7 +11,7 @@ const VERBS: [&str; 8] = ["create", "delete", "deletecollection", "get", "list",
 
 /// All groups with all of their resources at once, for who accepts that; content type and body.
 pub(crate) fn aggregated(shared: &Shared, path: &str, accept: &str) -> Option<(&'static str, String)> {
-    if !accept.split(',').any(|own| own.trim() == AGGREGATED) {
+    if !shared.options.aggregated_discovery || !accept.split(',').any(|own| own.trim() == AGGREGATED) {
         return None;
     }
     let items: Vec<Value> = match path.trim_matches('/') {

@@ -31,13 +31,15 @@ pub(crate) struct Options {
     /// Whether it knows the streaming list, as servers since 1.32 do.
     pub(crate) watch_list: bool,
     pub(crate) bookmark_every: Duration,
+    /// Whether it knows aggregated discovery, as servers since 1.26 do.
+    pub(crate) aggregated_discovery: bool,
     /// A new one, if there is none.
     pub(crate) pki: Option<Arc<Pki>>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { watch_list: true, bookmark_every: Duration::from_secs(1), pki: None }
+        Self { watch_list: true, bookmark_every: Duration::from_secs(1), aggregated_discovery: true, pki: None }
     }
 }
 
