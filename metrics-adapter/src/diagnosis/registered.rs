@@ -82,6 +82,16 @@ impl Registration {
         format!("Service {}/{}", self.namespace, self.service)
     }
 
+    /// What shows the log of what serves it.
+    pub(super) fn logs(&self) -> String {
+        format!("kubectl -n {} logs service/{}", self.namespace, self.service)
+    }
+
+    /// What changes this adapter's configuration.
+    pub(super) fn configure(&self) -> String {
+        format!("kubectl -n {} edit configmap metrics-adapter", self.namespace)
+    }
+
     /// What its certificate is made out to.
     pub(super) fn host(&self) -> String {
         format!("{}.{}.svc", self.service, self.namespace)

@@ -253,7 +253,7 @@ fn somebody_elses_servers_are_looked_at_as_well() {
         "metrics-server",
         "pod kube-system/metrics-server-0",
         "runs and is not ready: Readiness probe failed",
-        "describe pod",
+        "--kubelet-insecure-tls",
     );
 }
 
