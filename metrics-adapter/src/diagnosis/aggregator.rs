@@ -31,7 +31,7 @@ impl Examination<'_> {
         needs: Option<&str>,
         behind: &Behind,
     ) -> Result<Option<Vec<String>>, Fault> {
-        let (api, path) = (registered.api, format!("/apis/{}/{}", registered.api.group(), registered.version));
+        let (api, path) = (registered.api, registered.path());
         let answer = match self.asker.json(&path).await {
             Ok(answer) => answer,
             Err(Unanswered::Failed { code: Some(code), text }) => {
@@ -42,7 +42,6 @@ impl Examination<'_> {
                     cure(registered, behind, &format!(": {code}"), &text),
                 ));
             }
-            Err(Unanswered::Missing(_)) if registered.by.is_none() && needs.is_none() => return Ok(None),
             Err(Unanswered::Missing(text)) => {
                 let wrong = format!("{path} is not served: {text}");
                 let cure = match &registered.by {

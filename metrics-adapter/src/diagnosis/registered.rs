@@ -107,6 +107,11 @@ impl Registered {
         format!("APIService {}", self.name())
     }
 
+    /// Where it lists what it has.
+    pub(super) fn path(&self) -> String {
+        format!("/apis/{}/{}", self.api.group(), self.version)
+    }
+
     /// Its condition `Available`: whether it is true, the reason and the message.
     pub(super) fn available(&self) -> Option<(bool, &str, &str)> {
         let conditions = self.object.as_ref()?.status.as_ref()?.conditions.as_ref()?;
@@ -133,7 +138,10 @@ impl Examination<'_> {
                 Err(Unanswered::Missing(_)) => {}
                 Err(why) => {
                     let _: Option<()> = self.trail.without(&registered.subject(), why)?;
-                    all.push(registered);
+                    // Whether there is one can be told by what it does.
+                    if !matches!(self.asker.json(&registered.path()).await, Err(Unanswered::Missing(_))) {
+                        all.push(registered);
+                    }
                 }
             }
         }
