@@ -57,15 +57,15 @@ impl Examination<'_> {
     }
 
     fn judge(&mut self, subject: &str, by: &Registration, status: &Value) -> Result<(), Fault> {
-        let namespace = &by.namespace;
-        let log = format!("the adapter's log says more: kubectl -n {namespace} logs deploy/metrics-adapter");
+        let log = format!("the adapter's log says more: {}", by.logs());
         let texts = |values: &Value| -> Vec<String> {
             values.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
         };
         if status["ready"] == false {
             let lines = texts(&status["readiness"]);
             let failed: Vec<&str> = lines.iter().filter_map(|line| line.strip_prefix("[-]")).collect();
-            return Err(Fault::new(subject, format!("is not ready: {}", failed.join(", ")), log));
+            let why = if failed.is_empty() { String::new() } else { format!(": {}", failed.join(", ")) };
+            return Err(Fault::new(subject, format!("is not ready{why}"), log));
         }
         let each = |values: &Value| values.as_array().cloned().unwrap_or_default();
         for file in each(&status["files"]) {
@@ -74,7 +74,7 @@ impl Examination<'_> {
                 return Err(Fault::new(
                     subject,
                     format!("{place} is wrong, and what it said before is in force: {problem}"),
-                    format!("mend it: kubectl -n {namespace} edit configmap metrics-adapter"),
+                    format!("mend it: {}", by.configure()),
                 ));
             }
         }

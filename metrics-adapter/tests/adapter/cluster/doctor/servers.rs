@@ -28,7 +28,11 @@ fn what_the_aggregator_says_is_told_with_its_cure() {
             "extension-apiserver-authentication-reader",
         ),
         ("FailedDiscoveryCheck", "bad status from https://10.96.0.10:443/: 403", "system:auth-delegator"),
-        ("FailedDiscoveryCheck", "bad status from https://10.96.0.10:443/: 500", "the logs of the pods"),
+        (
+            "FailedDiscoveryCheck",
+            "bad status from https://10.96.0.10:443/: 500",
+            "kubectl -n monitoring logs service/metrics-adapter",
+        ),
         (
             "FailedDiscoveryCheck",
             "x509: certificate signed by unknown authority",
@@ -53,9 +57,9 @@ fn what_the_aggregator_says_is_told_with_its_cure() {
     }
     let cases: [(u16, Value, &str, &str); 4] = [
         (503, json!("service unavailable"), "is answered with 503: service unavailable", "logs"),
-        (404, json!("404 page not found"), "is not served: 404 404 page not found", "serves something else"),
+        (404, json!("404 page not found"), "is not served: 404 page not found", "serves something else"),
         (200, json!({"kind": "Pod"}), "no list of resources", "point the APIService at a metrics server"),
-        (200, json!("<html>"), "with something else", "logs"),
+        (200, json!("<html>"), "what is not understood", "logs"),
     ];
     for (status, body, wrong, cure) in cases {
         let world = World::new();
