@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::cluster::{Node, Pod};
 use crate::lookup::Instant;
-use crate::model::{Absence, LEFT_OUT, Moment, Usage};
+use crate::model::{Absence, LEFT_OUT, Moment, QueryFailure, Usage};
 use crate::store::{ContainerUsage, NodeRecord, PodUsage, ResourceUsage, TargetState};
 
 /// Who uses it.
@@ -45,7 +45,7 @@ pub(super) enum Missing<'a> {
     /// The last that the kubelet said is too old.
     Stale(&'a str, &'a NodeRecord),
     /// Prometheus has said nothing of anything, or not any more.
-    NoAnswer(&'a ResourceUsage),
+    NoAnswer(Option<&'a QueryFailure>),
     /// Prometheus says nothing of it.
     NotAnswered,
 }
@@ -86,8 +86,8 @@ impl<'a> Measured<'a> {
     }
 
     fn of_answered_pod(pod: &Pod, usage: &'a ResourceUsage, instant: &Instant) -> Result<Self, Missing<'a>> {
-        if !usage.is_fresh(instant.now.moment) {
-            return Err(Missing::NoAnswer(usage));
+        if !usage.pods.is_fresh(instant.now.moment) {
+            return Err(Missing::NoAnswer(usage.pods.failure.as_ref()));
         }
         let of_pod = usage.pod(&pod.namespace, &pod.name).ok_or(Missing::NotAnswered)?;
         if let Some((container, absence)) = of_pod.lacking() {
@@ -98,10 +98,10 @@ impl<'a> Measured<'a> {
     }
 
     fn of_answered_node(name: &str, usage: &'a ResourceUsage, instant: &Instant) -> Result<Self, Missing<'a>> {
-        if !usage.is_fresh(instant.now.moment) {
-            return Err(Missing::NoAnswer(usage));
+        if !usage.nodes.is_fresh(instant.now.moment) {
+            return Err(Missing::NoAnswer(usage.nodes.failure.as_ref()));
         }
-        let of_node = usage.nodes.get(name).copied().ok_or(Missing::NotAnswered)?;
+        let of_node = usage.nodes.value.get(name).copied().ok_or(Missing::NotAnswered)?;
         let of_node = of_node.map_err(|absence| Missing::Lacking(None, absence))?;
         Ok(Self { uses: Uses::Node(of_node), at: of_node.at, window: of_node.window })
     }
@@ -192,7 +192,7 @@ impl fmt::Display for Missing<'_> {
                 })
             }
             Self::NotAnswered => f.write_str("but is not in what Prometheus answers to the queries of resourceRules"),
-            Self::NoAnswer(usage) => match &usage.failure {
+            Self::NoAnswer(failure) => match failure {
                 Some(failure) => write!(f, "but Prometheus does not answer the queries of resourceRules: {failure}"),
                 None => f.write_str("but Prometheus has not answered the queries of resourceRules yet"),
             },

@@ -4,9 +4,12 @@
 //! Invariant: one answer serves everybody who asks the same; nobody but the first waits for one.
 
 mod answer;
+mod circuit;
 mod client;
+mod connection;
 mod listing;
 mod poll;
+mod series;
 mod server;
 mod usage;
 
@@ -48,11 +51,15 @@ pub(super) fn describe_metrics() {
         "metrics_adapter_prometheus_request_duration_seconds",
         "How long Prometheus took, by endpoint."
     );
-    describe_gauge!("metrics_adapter_prometheus_up", "Whether Prometheus could be reached when it was last tried.");
+    describe_gauge!("metrics_adapter_prometheus_up", "Whether Prometheus can be asked (1) or not (0).");
     describe_gauge!("metrics_adapter_queries", "Different queries that are sent at present.");
     describe_gauge!(
         "metrics_adapter_series_listed",
         "Series of Prometheus that rules found when they were last listed."
+    );
+    describe_gauge!(
+        "metrics_adapter_series_last_listing_timestamp_seconds",
+        "When the series of the rule that was not listed for the longest were listed, in seconds since 1970."
     );
     for endpoint in ENDPOINTS {
         let outcomes = QueryFailureReason::ALL.iter().map(|reason| reason.label());
@@ -93,7 +100,8 @@ impl Prometheus {
         let Self { mut config, kinds, inventory, demand, news, catalog, usage, state, clock } = self;
         let settings = config.borrow_and_update().value.prometheus.clone();
         let server = Arc::new(Server::new(settings, state, clock));
-        let lister = Lister::new(Arc::clone(&server), config.clone(), kinds.clone(), catalog, clock);
+        let (configs, own_kinds) = (config.clone(), kinds.clone());
+        let lister = Lister { server: Arc::clone(&server), config: configs, kinds: own_kinds, catalog, clock };
         tokio::spawn(lister.run());
         let usages = Usages { server: Arc::clone(&server), config: config.clone(), kinds, inventory, usage, clock };
         tokio::spawn(usages.run());
@@ -106,3 +114,6 @@ impl Prometheus {
         std::future::pending::<()>().await;
     }
 }
+
+#[cfg(test)]
+mod tests;

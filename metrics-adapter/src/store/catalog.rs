@@ -35,11 +35,13 @@ pub struct RuleListing {
 /// How Prometheus does.
 #[derive(Clone, Debug, Default)]
 pub struct PrometheusState {
-    /// Whether the last request reached it; none, as long as there was none.
+    /// Whether it can be asked; none, as long as nobody tried.
     pub up: Option<bool>,
+    /// Since when that is so.
+    pub since: Option<Moment>,
     /// Why not.
     pub failure: Option<QueryFailure>,
-    /// When it was reached last.
+    /// When it answered last.
     pub last_success: Option<Moment>,
 }
 

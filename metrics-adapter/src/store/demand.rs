@@ -67,9 +67,10 @@ impl Demand {
         what: impl FnOnce() -> String,
         now: Moment,
     ) -> Result<Arc<Asked>, QueryFailure> {
-        if let Some(asked) = self.known(question) {
+        // While this is read, nobody can drop it.
+        if let Some(asked) = self.0.asked.read().unwrap_or_else(PoisonError::into_inner).get(question) {
             asked.touch(now);
-            return Ok(asked);
+            return Ok(Arc::clone(asked));
         }
         let mut all = self.0.asked.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(asked) = all.get(question) {
@@ -177,9 +178,9 @@ impl Asked {
         }
     }
 
-    /// Drops its answer, which was another Prometheus's. Only who asks Prometheus does this.
+    /// From now on it is as if it had never been asked: another Prometheus was. Only who asks Prometheus does this.
     pub fn forget_answer(&self) {
-        self.state.send_modify(|state| state.answer = None);
+        self.state.send_replace(AskedState::default());
     }
 
     /// Puts in what came of an attempt. Only who asks Prometheus does this.

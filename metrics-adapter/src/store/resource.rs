@@ -6,13 +6,20 @@ use super::node::PodUsage;
 use crate::model::{Absence, Moment, QueryFailure, Usage};
 
 /// What pods and nodes use, as Prometheus says. It never changes; the next answers make another.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct ResourceUsage {
     /// The pods, sorted by namespace and name.
-    pub pods: Arc<[PodUsage]>,
+    pub pods: Answered<Arc<[PodUsage]>>,
     /// The nodes, by name.
-    pub nodes: HashMap<Arc<str>, Result<Usage, Absence>>,
-    /// When the questions were sent that this is made from; none before the first success.
+    pub nodes: Answered<Arc<HashMap<Arc<str>, Result<Usage, Absence>>>>,
+}
+
+/// What was made from answers, and how asking for it does.
+#[derive(Clone, Debug, Default)]
+pub struct Answered<T> {
+    /// What the last answers said, however old they are.
+    pub value: T,
+    /// When the questions were sent that it is made from; none before the first success.
     pub at: Option<Moment>,
     /// The age from which it is none any more.
     pub stale_after: Duration,
@@ -24,10 +31,13 @@ impl ResourceUsage {
     /// What a pod uses.
     #[must_use]
     pub fn pod(&self, namespace: &str, name: &str) -> Option<&PodUsage> {
-        let place = self.pods.binary_search_by(|pod| (&*pod.namespace, &*pod.name).cmp(&(namespace, name)));
-        place.ok().map(|place| &self.pods[place])
+        let pods = &self.pods.value;
+        let place = pods.binary_search_by(|pod| (&*pod.namespace, &*pod.name).cmp(&(namespace, name)));
+        place.ok().map(|place| &pods[place])
     }
+}
 
+impl<T> Answered<T> {
     /// Whether it is good at that moment.
     #[must_use]
     pub fn is_fresh(&self, now: Moment) -> bool {

@@ -1,120 +1,120 @@
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::path::Path;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
-use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, USER_AGENT};
+use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, USER_AGENT};
 use hyper::{Method, Request, Response, StatusCode, Uri};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
-use rustls::ClientConfig;
 
 use super::answer;
+use super::connection::{Connections, is_closed_unanswered};
 use crate::clock::Clock;
 use crate::config::PrometheusSettings;
-use crate::model::{Answer, Moment, QueryFailure, QueryFailureReason, Question};
-use crate::sources::trust::Whom;
-use crate::sources::{fetch, trust};
+use crate::model::{Answer, FailureReason, QueryFailure, QueryFailureReason, Question};
+use crate::sources::fetch;
 
 const AGENT: &str = concat!("metrics-adapter/", env!("CARGO_PKG_VERSION"));
-/// How often files of certificates are looked at.
-const LOOK: Duration = Duration::from_secs(2);
-/// Connections that nothing is asked over are kept so long.
-const IDLE: Duration = Duration::from_secs(90);
-/// So much of what is no answer is read, to say what it is.
-const EXCERPT: usize = 4 << 10;
-/// Reading an answer of this size takes so long that other work should not wait for it.
+/// So much of what has another status than 200 is read, in bytes, to say what it says.
+const REFUSAL: usize = 64 << 10;
+/// Reading an answer of so many bytes takes so long that other work should not wait for it.
 const LARGE: usize = 256 << 10;
-
-type Http = legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
 
 /// Asks Prometheus, as its settings say.
 pub(super) struct Client {
     settings: PrometheusSettings,
-    http: Mutex<Connected>,
+    connections: Connections,
     clock: Clock,
 }
 
-/// A client, and what its certificates were made from.
-struct Connected {
-    http: Option<Http>,
-    files: u64,
-    looked: Moment,
-    /// Why the files cannot be used now; nothing is asked until they can.
-    problem: Option<String>,
-}
-
 impl Client {
-    /// A client; files that cannot be used are said when something is asked.
     pub(super) fn new(settings: PrometheusSettings, clock: Clock) -> Self {
-        let files = fingerprint(&settings);
-        let (http, problem) = match tls(&settings) {
-            Ok(tls) => (Some(connect(tls)), None),
-            Err(problem) => (None, Some(problem)),
-        };
-        let http = Mutex::new(Connected { http, files, looked: clock.moment(), problem });
-        Self { settings, http, clock }
+        let connections = Connections::new(&settings, clock.moment());
+        Self { settings, connections, clock }
     }
 
     pub(super) fn settings(&self) -> &PrometheusSettings {
         &self.settings
     }
 
+    /// Whether the other gets the same answers: it asks the same Prometheus as the same user, if at another pace.
+    pub(super) fn asks_the_same(&self, other: &Self) -> bool {
+        let PrometheusSettings { interval, timeout, stale_after, relist_interval, max_age, body_limit, .. } =
+            other.settings;
+        let own = self.settings.clone();
+        let at_its_pace =
+            PrometheusSettings { interval, timeout, stale_after, relist_interval, max_age, body_limit, ..own };
+        at_its_pace == other.settings
+    }
+
     /// Asks a question, once.
     pub(super) async fn query(&self, question: &Question) -> Result<Answer, QueryFailure> {
         let at = self.clock.moment();
-        let seconds = format!("{}ms", self.settings.timeout.as_millis());
-        let mut form = vec![("query", &*question.query), ("timeout", &seconds)];
-        if !self.settings.accept_partial {
-            // Thanos's and VictoriaMetrics's words for "all or nothing"; others pass over them.
-            form.extend([("partial_response", "false"), ("deny_partial_response", "1")]);
-        }
+        let patience = format!("{}ms", self.settings.timeout.as_millis());
+        let mut form = vec![("query", &*question.query), ("timeout", &patience)];
+        form.extend(self.all_or_nothing());
         let asked = self.read("/api/v1/query", &form);
         let body = tokio::time::timeout(self.settings.timeout, asked).await.map_err(|_| self.timed_out())??;
         let accept_partial = self.settings.accept_partial;
-        let read = || answer::read(&body, accept_partial);
-        let (samples, warnings) = if body.len() > LARGE { tokio::task::block_in_place(read)? } else { read()? };
+        let (samples, warnings) = if body.len() > LARGE {
+            let read = tokio::task::spawn_blocking(move || answer::read(&body, accept_partial)).await;
+            read.map_err(|error| failure(QueryFailureReason::Malformed, error.to_string()))??
+        } else {
+            answer::read(&body, accept_partial)?
+        };
         let took = self.clock.moment().since(at);
         Ok(Answer { generation: answer::generation(), samples, at, took, warnings })
     }
 
-    /// A whole answer that has status 200, or says in Prometheus's way what went wrong.
-    async fn read(&self, path: &str, form: &[(&str, &str)]) -> Result<Vec<u8>, QueryFailure> {
-        let response = self.send(path, form).await?;
-        let (status, limit) = (response.status(), self.settings.body_limit);
-        let body = collect(response.into_body(), limit).await?;
-        if status == StatusCode::OK { Ok(body) } else { Err(refusal(status, &body)) }
+    /// Thanos's and `VictoriaMetrics`'s words for "all or nothing"; others pass over them.
+    pub(super) fn all_or_nothing(&self) -> &'static [(&'static str, &'static str)] {
+        if self.settings.accept_partial {
+            &[]
+        } else {
+            &[("partial_response", "false"), ("deny_partial_response", "1")]
+        }
     }
 
-    /// An answer's beginning: of status 200, or one that says in Prometheus's way what went wrong.
+    /// A whole answer that has status 200.
+    async fn read(&self, path: &str, form: &[(&str, &str)]) -> Result<Vec<u8>, QueryFailure> {
+        let mut incoming = self.open(path, form).await?;
+        let (body, whole) = collect(&mut incoming, self.settings.body_limit).await?;
+        if !whole {
+            let problem = format!("more than {} bytes; prometheus.bodyLimit allows no more", self.settings.body_limit);
+            return Err(failure(QueryFailureReason::TooLarge, problem));
+        }
+        Ok(body)
+    }
+
+    /// The beginning of an answer that has status 200.
     pub(super) async fn open(&self, path: &str, form: &[(&str, &str)]) -> Result<Incoming, QueryFailure> {
         let response = self.send(path, form).await?;
-        if response.status() == StatusCode::OK {
+        let status = response.status();
+        if status == StatusCode::OK {
             return Ok(response.into_body());
         }
-        let status = response.status();
-        let body = collect(response.into_body(), EXCERPT * 16).await?;
+        if status.is_redirection() {
+            let to = response.headers().get(LOCATION).and_then(|to| to.to_str().ok()).unwrap_or("nowhere");
+            let to: String = to.chars().take(200).collect();
+            let problem = format!(
+                "answered {status} to {to:?}; redirects are not followed, prometheus.url must be the place itself"
+            );
+            return Err(failure(QueryFailureReason::Status, problem));
+        }
+        let (body, _) = collect(&mut response.into_body(), REFUSAL).await?;
         Err(refusal(status, &body))
     }
 
     async fn send(&self, path: &str, form: &[(&str, &str)]) -> Result<Response<Incoming>, QueryFailure> {
-        let request = self.request(path, form)?;
-        let http = self.http()?;
-        let response = http.request(request).await.map_err(|error| self.broken(&error))?;
-        if response.status().is_redirection() {
-            let to = response.headers().get(LOCATION).and_then(|to| to.to_str().ok()).unwrap_or("nowhere");
-            let to: String = to.chars().take(200).collect();
-            let problem = format!("answered {} to {to:?}; redirects are not followed", response.status());
-            return Err(failure(QueryFailureReason::Status, problem));
+        let http = self.connections.http(&self.settings, self.clock.moment());
+        let http = http.map_err(|problem| failure(QueryFailureReason::Tls, problem))?;
+        let mut sent = http.request(self.request(path, form)?).await;
+        if sent.as_ref().is_err_and(is_closed_unanswered) {
+            sent = http.request(self.request(path, form)?).await;
         }
-        Ok(response)
+        sent.map_err(|error| self.broken(&error))
     }
 
     fn request(&self, path: &str, form: &[(&str, &str)]) -> Result<Request<Full<Bytes>>, QueryFailure> {
@@ -138,11 +138,13 @@ impl Client {
     }
 
     fn headers(&self, headers: &mut HeaderMap, post: bool) -> Result<(), QueryFailure> {
-        headers.extend(self.settings.headers.iter().cloned());
-        let own = |name: HeaderName, value: &'static str| (name, HeaderValue::from_static(value));
-        headers.extend([own(ACCEPT, "application/json"), own(USER_AGENT, AGENT)]);
+        headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
+        for (name, value) in &self.settings.headers {
+            headers.insert(name, value.clone());
+        }
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         if post {
-            headers.extend([own(CONTENT_TYPE, "application/x-www-form-urlencoded")]);
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
         }
         if let Some(authorization) = self.authorization()? {
             headers.insert(AUTHORIZATION, authorization);
@@ -152,56 +154,36 @@ impl Client {
 
     /// Read anew each time: tokens are short-lived.
     fn authorization(&self) -> Result<Option<HeaderValue>, QueryFailure> {
-        let text = match (&self.settings.bearer_token_file, &self.settings.basic_auth) {
-            (Some(path), _) => format!("Bearer {}", secret(path)?),
+        let (path, text) = match (&self.settings.bearer_token_file, &self.settings.basic_auth) {
+            (Some(path), _) => (path, format!("Bearer {}", secret(path)?)),
             (None, Some((user, path))) => {
-                format!("Basic {}", BASE64_STANDARD.encode(format!("{user}:{}", secret(path)?)))
+                (path, format!("Basic {}", BASE64_STANDARD.encode(format!("{user}:{}", secret(path)?))))
             }
             (None, None) => return Ok(None),
         };
-        // What is wrong with it must not be told in its own words.
+        // The error's own words could tell the secret.
         let mut value = HeaderValue::try_from(text).map_err(|_| {
-            failure(QueryFailureReason::Credentials, "the file of the token holds something else than a token")
+            let problem = format!("{}: holds characters that no token has", path.display());
+            failure(QueryFailureReason::Credentials, problem)
         })?;
         value.set_sensitive(true);
         Ok(Some(value))
     }
 
-    /// The client, made anew if the files of its certificates changed.
-    fn http(&self) -> Result<Http, QueryFailure> {
-        let mut connected = self.http.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = self.clock.moment();
-        if now.since(connected.looked) >= LOOK {
-            connected.looked = now;
-            let files = fingerprint(&self.settings);
-            if files != connected.files {
-                connected.files = files;
-                match tls(&self.settings) {
-                    Ok(tls) => (connected.http, connected.problem) = (Some(connect(tls)), None),
-                    Err(problem) => connected.problem = Some(problem),
-                }
-            }
-        }
-        match (&connected.http, &connected.problem) {
-            (Some(http), None) => Ok(http.clone()),
-            (_, problem) => Err(failure(QueryFailureReason::Tls, problem.clone().unwrap_or_default())),
-        }
-    }
-
     fn broken(&self, error: &legacy::Error) -> QueryFailure {
         let broken = fetch::broken(error);
-        let reason = if broken.reason == crate::model::FailureReason::Tls {
-            // Its files may have been changed for just that.
-            self.http.lock().unwrap_or_else(PoisonError::into_inner).looked = Moment::default();
-            QueryFailureReason::Tls
-        } else {
-            QueryFailureReason::Connection
-        };
-        failure(reason, broken.problem)
+        if broken.reason == FailureReason::Tls {
+            self.connections.look_again();
+            return failure(QueryFailureReason::Tls, broken.problem);
+        }
+        failure(QueryFailureReason::Connection, broken.problem)
     }
 
-    pub(super) fn timed_out(&self) -> QueryFailure {
-        let problem = format!("not answered, or not to the end, within {:?}", self.settings.timeout);
+    fn timed_out(&self) -> QueryFailure {
+        let problem = format!(
+            "not answered, or not to the end, within {:?}; prometheus.timeout allows no more",
+            self.settings.timeout
+        );
         failure(QueryFailureReason::Timeout, problem)
     }
 }
@@ -216,14 +198,20 @@ pub(super) fn failure(reason: QueryFailureReason, problem: impl Into<String>) ->
     QueryFailure { reason, problem: problem.into() }
 }
 
+/// An answer that broke off before its end.
+pub(super) fn broke_off(error: &hyper::Error) -> QueryFailure {
+    failure(QueryFailureReason::Malformed, format!("the answer broke off: {}", fetch::causes(error)))
+}
+
 /// What a status other than 200 means: Prometheus's own words, if these are some.
 fn refusal(status: StatusCode, body: &[u8]) -> QueryFailure {
-    if let Some(refused) = answer::refusal(body) {
+    if let Some(refused) = answer::refusal(status, body) {
         return refused;
     }
     let hint = match status {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-            let problem = format!("answered {status}; prometheus.bearerTokenFile or basicAuth gives it credentials");
+            let problem =
+                format!("answered {status}; prometheus.bearerTokenFile or prometheus.basicAuth gives it credentials");
             return failure(QueryFailureReason::Credentials, problem);
         }
         StatusCode::NOT_FOUND => "; is this Prometheus, and is the path of prometheus.url its prefix?",
@@ -235,68 +223,25 @@ fn refusal(status: StatusCode, body: &[u8]) -> QueryFailure {
     failure(QueryFailureReason::Status, format!("answered {status}{hint}"))
 }
 
-async fn collect(mut incoming: Incoming, limit: usize) -> Result<Vec<u8>, QueryFailure> {
+/// So much of a body, and whether that is all of it.
+async fn collect(incoming: &mut Incoming, limit: usize) -> Result<(Vec<u8>, bool), QueryFailure> {
     let mut body = Vec::new();
     while let Some(frame) = incoming.frame().await {
-        let frame = frame.map_err(|error| {
-            failure(QueryFailureReason::Connection, format!("the answer broke off: {}", fetch::causes(&error)))
-        })?;
-        let Ok(data) = frame.into_data() else { continue };
-        if body.len() + data.len() > limit {
-            let problem = format!("more than {limit} bytes; prometheus.bodyLimit allows no more");
-            return Err(failure(QueryFailureReason::TooLarge, problem));
+        let Ok(data) = frame.map_err(|error| broke_off(&error))?.into_data() else { continue };
+        let room = limit - body.len();
+        body.extend_from_slice(&data[..data.len().min(room)]);
+        if data.len() > room {
+            return Ok((body, false));
         }
-        body.extend_from_slice(&data);
     }
-    Ok(body)
+    Ok((body, true))
 }
 
 fn secret(path: &Path) -> Result<String, QueryFailure> {
-    let read = std::fs::read_to_string(path);
-    let text =
-        read.map_err(|error| failure(QueryFailureReason::Credentials, format!("{}: {error}", path.display())))?;
+    let wrong = |problem: String| failure(QueryFailureReason::Credentials, format!("{}: {problem}", path.display()));
+    let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
     match text.trim() {
-        "" => Err(failure(QueryFailureReason::Credentials, format!("{}: is empty", path.display()))),
+        "" => Err(wrong("is empty".to_owned())),
         text => Ok(text.to_owned()),
     }
-}
-
-fn connect(tls: ClientConfig) -> Http {
-    let mut tcp = HttpConnector::new();
-    tcp.enforce_http(false);
-    tcp.set_nodelay(true);
-    let connector =
-        HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(tcp);
-    legacy::Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).pool_idle_timeout(IDLE).build(connector)
-}
-
-fn tls(settings: &PrometheusSettings) -> Result<ClientConfig, String> {
-    let read = |path: &Path| std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()));
-    let identity = match &settings.client_certificate {
-        Some((certificate, key)) => Some((read(certificate)?, read(key)?)),
-        None => None,
-    };
-    let whom = match &settings.ca_file {
-        _ if settings.insecure_skip_verify => Whom::Anybody,
-        Some(path) => Whom::Authorities(read(path)?),
-        // Nobody is to be believed where nobody shows a certificate.
-        None if settings.url.scheme_str() == Some("http") => Whom::Nobody,
-        None => Whom::System,
-    };
-    let named = |problem: String| match (&settings.ca_file, &settings.client_certificate) {
-        (Some(ca), None) => format!("{}: {problem}", ca.display()),
-        _ => problem,
-    };
-    trust::client(&whom, identity.as_ref().map(|(certificate, key)| (&**certificate, &**key))).map_err(named)
-}
-
-/// What tells what the files hold now from what they held before.
-fn fingerprint(settings: &PrometheusSettings) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    let own = settings.client_certificate.iter().flat_map(|(certificate, key)| [certificate, key]);
-    let files: Vec<&PathBuf> = settings.ca_file.iter().chain(own).collect();
-    for path in files {
-        std::fs::read(path).map_err(|error| error.to_string()).hash(&mut hasher);
-    }
-    hasher.finish()
 }

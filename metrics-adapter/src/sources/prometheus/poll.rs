@@ -1,3 +1,4 @@
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -5,21 +6,39 @@ use metrics::gauge;
 use tokio::sync::mpsc;
 use tracing::{info, warn};
 
-use super::server::Server;
+use super::client::Client;
+use super::server::{Server, rest};
 use crate::clock::Clock;
 use crate::kubernetes::Backoff;
+use crate::model::{Moment, QueryFailure};
+use crate::sources::schedule::first;
 use crate::store::{Asked, Demand};
 
 /// A question is asked for so long after somebody asked it last: HPAs ask every 15 s, and one that fails more seldom.
 const KEEP: Duration = Duration::from_mins(5);
 /// A question takes at most this part of the time: what is expensive is asked more seldom.
-const SHARE: u32 = 20;
+pub(super) const SHARE: u32 = 20;
+/// So many paces old, an answer is none any more: one may fail, and one may be late.
+pub(super) const PACES: u32 = 3;
+/// What fails is asked again after so long, at the latest.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// Asks each question again and again, for as long as somebody wants to know.
 pub(super) struct Poller {
     pub(super) server: Arc<Server>,
     pub(super) demand: Demand,
     pub(super) clock: Clock,
+}
+
+/// How a question does.
+struct Course {
+    /// Each has its place in the interval, so that they do not all come at once.
+    place: u64,
+    /// None, before the first answer.
+    pace: Option<Duration>,
+    backoff: Backoff,
+    /// Whether it was logged that it fails.
+    logged: bool,
 }
 
 impl Poller {
@@ -33,35 +52,38 @@ impl Poller {
     }
 
     async fn poll(&self, asked: &Asked) {
-        let mut clients = self.server.clients();
-        let mut backoff = Backoff::default();
-        let mut failing = false;
+        let (mut clients, mut changes) = (self.server.clients(), self.server.changes());
+        let mut course = Course::of(asked);
+        let mut is_new = true;
         while !self.demand.forget(asked, self.clock.moment().before(KEEP)) {
+            let client = clients.borrow_and_update().clone();
+            changes.mark_unchanged();
             let began = self.clock.moment();
-            let outcome = self.server.query(&asked.question).await;
-            let settings = self.server.client().map(|client| client.settings().clone());
-            let (interval, stale_after) =
-                settings.map_or((KEEP, KEEP), |settings| (settings.interval, settings.stale_after));
-            let took = self.clock.moment().since(began);
-            let pace = interval.max(took * SHARE);
-            if clients.has_changed().unwrap_or(false) {
-                clients.mark_unchanged();
+            let outcome = match std::mem::take(&mut is_new) {
+                true => self.server.query(&asked.question).await,
+                false => self.server.query_again(&asked.question).await,
+            };
+            if is_another(client.as_deref(), clients.borrow().as_deref()) {
+                // What the one before said is not what this one says.
                 asked.forget_answer();
+                (course, is_new) = (Course::of(asked), true);
                 continue;
             }
-            let pause = match &outcome {
-                Ok(_) => {
-                    backoff.succeeded();
-                    pace.saturating_sub(took)
-                }
-                Err(_) => backoff.failed().max(interval.min(Duration::from_secs(30))).max(self.server.pause()),
-            };
-            say(asked, &mut failing, outcome.as_ref().err());
-            asked.answered(began, outcome.map(Arc::new), stale_after.max(pace * 3));
+            let pause = course.pause(client.as_deref(), &outcome, self.clock.moment(), self.server.pause());
+            let stale_after = course.stale_after(client.as_deref());
+            self.say(asked, &mut course.logged, outcome.as_ref().err());
+            let failing = outcome.is_err();
+            let at = outcome.as_ref().map_or(began, |answer| answer.at);
+            asked.answered(at, outcome.map(Arc::new), stale_after);
             tokio::select! {
                 () = tokio::time::sleep(pause), if !failing => {}
-                () = self.server.rest(pause), if failing => {}
-                Ok(()) = clients.changed() => asked.forget_answer(),
+                () = rest(&mut changes, pause), if failing => {}
+                Ok(()) = clients.changed() => {
+                    if is_another(client.as_deref(), clients.borrow().as_deref()) {
+                        asked.forget_answer();
+                        (course, is_new) = (Course::of(asked), true);
+                    }
+                }
             }
         }
         self.count();
@@ -71,14 +93,116 @@ impl Poller {
         let queries = u32::try_from(self.demand.len()).unwrap_or(u32::MAX);
         gauge!("metrics_adapter_queries").set(f64::from(queries));
     }
+
+    /// A failure that lasts is said when it begins and when it ends; one of all questions is not said of each.
+    fn say(&self, asked: &Asked, logged: &mut bool, failure: Option<&QueryFailure>) {
+        let (metric, query) = (&*asked.what, &asked.question.query);
+        match failure {
+            Some(failure) if !*logged && self.server.pause().is_none() => {
+                warn!(metric, "a query failed: {failure}: {query}");
+                *logged = true;
+            }
+            None if std::mem::take(logged) => info!(metric, "a query is answered again: {query}"),
+            _ => {}
+        }
+    }
 }
 
-/// A failure that lasts is said when it begins and when it ends.
-fn say(asked: &Asked, failing: &mut bool, failure: Option<&crate::model::QueryFailure>) {
-    match (failure, *failing) {
-        (Some(failure), false) => warn!(metric = &*asked.what, "a query failed: {failure}: {}", asked.question.query),
-        (None, true) => info!(metric = &*asked.what, "a query is answered again: {}", asked.question.query),
-        _ => {}
+impl Course {
+    fn of(asked: &Asked) -> Self {
+        let mut hasher = DefaultHasher::new();
+        asked.question.hash(&mut hasher);
+        Self { place: hasher.finish(), pace: None, backoff: Backoff::default(), logged: false }
     }
-    *failing = failure.is_some();
+
+    /// How long until the question is asked again; `down` is how long Prometheus is left alone.
+    fn pause(
+        &mut self,
+        client: Option<&Client>,
+        outcome: &Result<crate::model::Answer, QueryFailure>,
+        now: Moment,
+        down: Option<Duration>,
+    ) -> Duration {
+        let interval = client.map_or(LONGEST_PAUSE, |client| client.settings().interval);
+        match (outcome, down) {
+            (Ok(answer), _) => {
+                self.backoff.succeeded();
+                let pace = interval.max(answer.took * SHARE);
+                self.pace = Some(pace);
+                // The first time that is somewhere in the next interval, from then on an interval later.
+                first(self.place, pace, now.after(pace / 2)).since(now)
+            }
+            // Whoever is the first tries for all, the others are woken when it succeeds.
+            (Err(_), Some(down)) => down,
+            (Err(_), None) => self.backoff.failed().max(interval.min(LONGEST_PAUSE)),
+        }
+    }
+
+    fn stale_after(&self, client: Option<&Client>) -> Duration {
+        let least = client.map_or(Duration::ZERO, |client| client.settings().stale_after);
+        self.pace.map_or(least, |pace| least.max(pace * PACES))
+    }
+}
+
+/// Whether the answers of one say nothing of those of the other.
+pub(super) fn is_another(before: Option<&Client>, now: Option<&Client>) -> bool {
+    match (before, now) {
+        (Some(before), Some(now)) => !before.asks_the_same(now),
+        (None, None) => false,
+        _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::PrometheusSettings;
+    use crate::model::{Answer, QueryFailureReason};
+
+    const INTERVAL: Duration = Duration::from_secs(5);
+
+    fn answer(took: Duration) -> Result<Answer, QueryFailure> {
+        Ok(Answer { generation: 1, samples: Vec::new(), at: Moment::default(), took, warnings: Vec::new() })
+    }
+
+    fn course() -> (Course, Client, Moment) {
+        let clock = Clock::start();
+        let client = Client::new(PrometheusSettings::at("http://127.0.0.1:9090".parse().unwrap()), clock);
+        let course = Course { place: 1_234_567_890, pace: None, backoff: Backoff::default(), logged: false };
+        (course, client, clock.moment())
+    }
+
+    #[tokio::test]
+    async fn a_question_keeps_its_place_in_the_interval() {
+        let (mut course, client, mut now) = course();
+        let first = course.pause(Some(&client), &answer(Duration::ZERO), now, None);
+        assert!(first >= INTERVAL / 2 && first <= INTERVAL * 3 / 2, "{first:?}");
+        now = now.after(first);
+        for late in [Duration::ZERO, Duration::from_millis(100), Duration::ZERO] {
+            let pause = course.pause(Some(&client), &answer(Duration::ZERO), now.after(late), None);
+            assert_eq!(pause + late, INTERVAL);
+            now = now.after(INTERVAL);
+        }
+        assert_eq!(course.stale_after(Some(&client)), INTERVAL * 3);
+    }
+
+    #[tokio::test]
+    async fn what_is_expensive_is_asked_more_seldom_and_its_answer_is_good_for_longer() {
+        let (mut course, client, now) = course();
+        let took = Duration::from_secs(2);
+        let pause = course.pause(Some(&client), &answer(took), now, None);
+        assert!(pause >= took * 10 && pause <= took * 30, "{pause:?}");
+        let (stale_after, failure) = (course.stale_after(Some(&client)), QueryFailureReason::Timeout);
+        assert_eq!(stale_after, took * 60);
+        let failure = Err(QueryFailure { reason: failure, problem: String::new() });
+        for _ in 0..20 {
+            let pause = course.pause(Some(&client), &failure, now, None);
+            assert!(pause >= INTERVAL && pause <= LONGEST_PAUSE, "{pause:?}");
+        }
+        assert_eq!(course.stale_after(Some(&client)), stale_after, "no answer makes the last one good for longer");
+        let last = course.pause(Some(&client), &failure, now, None);
+        assert!(last >= LONGEST_PAUSE / 2, "{last:?}");
+        let down = Some(Duration::from_millis(300));
+        assert_eq!(course.pause(Some(&client), &failure, now, down), Duration::from_millis(300));
+    }
 }

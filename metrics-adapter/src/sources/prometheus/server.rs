@@ -1,39 +1,33 @@
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use metrics::{counter, gauge, histogram};
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::sync::{Semaphore, watch};
 use tracing::{info, warn};
 
+use super::circuit::{Circuit, Pass, Turn, is_answer};
 use super::client::{Client, failure};
 use crate::clock::Clock;
 use crate::config::PrometheusSettings;
-use crate::kubernetes::Backoff;
-use crate::model::{Answer, Moment, QueryFailure, QueryFailureReason, Question};
+use crate::model::{Answer, QueryFailure, QueryFailureReason, Question};
 use crate::store::PrometheusState;
 
-/// Questions that are on the way at once.
+/// Questions that are on the way at once: Prometheus itself evaluates 20.
 const AT_ONCE: usize = 16;
+/// Those among them that were asked before. Somebody waits for an answer to the others.
+const REPEATED_AT_ONCE: usize = 12;
 
-/// The Prometheus of the settings, and how it does. While it cannot be reached, one request at a time tries whether it
-/// can, after pauses that grow; the others are told at once.
+/// The Prometheus of the settings, and how it does.
 #[derive(Debug)]
 pub(super) struct Server {
     client: watch::Sender<Option<Arc<Client>>>,
     circuit: Mutex<Circuit>,
     state: watch::Sender<PrometheusState>,
     places: Semaphore,
-    /// It can be reached again, or is another.
-    changed: Notify,
+    repeated: Semaphore,
+    /// It can be asked again, or is another.
+    changed: watch::Sender<()>,
     clock: Clock,
-}
-
-#[derive(Debug, Default)]
-struct Circuit {
-    down: Option<QueryFailure>,
-    /// Until then nobody tries.
-    until: Moment,
-    backoff: Backoff,
 }
 
 impl Server {
@@ -48,7 +42,8 @@ impl Server {
             circuit: Mutex::default(),
             state,
             places: Semaphore::new(AT_ONCE),
-            changed: Notify::new(),
+            repeated: Semaphore::new(REPEATED_AT_ONCE),
+            changed: watch::Sender::new(()),
             clock,
         }
     }
@@ -59,14 +54,10 @@ impl Server {
         if same {
             return;
         }
+        self.client.send_replace(settings.map(|settings| Arc::new(Client::new(settings, self.clock))));
         *self.circuit() = Circuit::default();
         self.state.send_replace(PrometheusState::default());
-        self.client.send_replace(settings.map(|settings| Arc::new(Client::new(settings, self.clock))));
-        self.changed.notify_waiters();
-    }
-
-    pub(super) fn client(&self) -> Option<Arc<Client>> {
-        self.client.borrow().clone()
+        self.changed.send_replace(());
     }
 
     /// Tells of each client that takes the place of another.
@@ -74,91 +65,105 @@ impl Server {
         self.client.subscribe()
     }
 
-    /// Waits until it can be reached again, or is another; or for so long.
-    pub(super) async fn rest(&self, pause: Duration) {
-        let _ = tokio::time::timeout(pause, self.changed.notified()).await;
+    /// Tells when it can be asked again, or is another.
+    pub(super) fn changes(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
     }
 
-    /// How long nobody tries to reach it.
-    pub(super) fn pause(&self) -> Duration {
-        let circuit = self.circuit();
-        if circuit.down.is_some() { circuit.until.since(self.clock.moment()) } else { Duration::ZERO }
+    /// How long nobody tries to ask it; none while everybody does.
+    pub(super) fn pause(&self) -> Option<Duration> {
+        self.circuit().pause(self.clock.moment())
     }
 
-    /// Asks a question, once.
+    /// Asks a question that nobody waits for.
+    pub(super) async fn query_again(&self, question: &Question) -> Result<Answer, QueryFailure> {
+        let _place = self.repeated.acquire().await;
+        self.query(question).await
+    }
+
+    /// Asks a question.
     pub(super) async fn query(&self, question: &Question) -> Result<Answer, QueryFailure> {
-        let ask = async |client: Arc<Client>| {
-            // Prometheus has limits of its own on what it evaluates at once.
-            let _place = self.places.acquire().await;
-            client.query(question).await
-        };
-        self.request("query", ask).await
+        if let Some(down) = self.circuit().refusal(self.clock.moment()) {
+            return Err(down.clone());
+        }
+        let _place = self.places.acquire().await;
+        self.request("query", async |client: Arc<Client>| client.query(question).await).await
     }
 
-    /// Does something with its client, if it can be reached.
+    /// Does something with its client, if it can be asked.
     pub(super) async fn request<T>(
         &self,
         endpoint: &'static str,
         ask: impl AsyncFnOnce(Arc<Client>) -> Result<T, QueryFailure>,
     ) -> Result<T, QueryFailure> {
-        let Some(client) = self.client() else {
+        let Some(client) = self.client.borrow().clone() else {
             let problem = "no Prometheus is configured; prometheus.url or --prometheus-url says where it is";
             return Err(failure(QueryFailureReason::Connection, problem));
         };
-        self.may_try(client.settings().timeout)?;
+        let pass = self.circuit().pass(self.clock.moment(), client.settings().timeout)?;
+        let mut trying = Trying { server: self, pass, done: false };
         let began = Instant::now();
         let outcome = ask(Arc::clone(&client)).await;
+        trying.done = true;
         let label = outcome.as_ref().map_or_else(|failure| failure.reason.label(), |_| "ok");
         counter!("metrics_adapter_prometheus_requests_total", "endpoint" => endpoint, "outcome" => label).increment(1);
         histogram!("metrics_adapter_prometheus_request_duration_seconds", "endpoint" => endpoint)
             .record(began.elapsed());
-        let still_the_same = self.client().is_some_and(|now| Arc::ptr_eq(&now, &client));
+        let still_the_same = self.client.borrow().as_ref().is_some_and(|now| Arc::ptr_eq(now, &client));
         if still_the_same {
-            self.learn(client.settings(), outcome.as_ref().err());
+            let failure = outcome.as_ref().err();
+            let turn = self.circuit().learn(pass, failure, self.clock.moment());
+            self.tell(client.settings(), turn, failure);
         }
         outcome
     }
 
-    /// Whether this request may try to reach it. Who may, is the only one for a while.
-    fn may_try(&self, timeout: Duration) -> Result<(), QueryFailure> {
-        let (mut circuit, now) = (self.circuit(), self.clock.moment());
-        let Some(down) = circuit.down.clone() else { return Ok(()) };
-        if now < circuit.until {
-            return Err(down);
+    fn tell(&self, settings: &PrometheusSettings, turn: Option<Turn>, failure: Option<&QueryFailure>) {
+        let now = self.clock.moment();
+        if let (Some(Turn::Down), Some(failure)) = (turn, failure) {
+            warn!(prometheus = %settings.url, "Prometheus cannot be asked: {failure}");
         }
-        circuit.until = now.after(timeout);
-        Ok(())
+        if turn == Some(Turn::Up) {
+            info!(prometheus = %settings.url, "Prometheus can be asked again");
+            self.changed.send_replace(());
+        }
+        let down = self.circuit().pause(now).is_some();
+        let answered = failure.is_none_or(|own| is_answer(own.reason));
+        self.state.send_modify(|state| {
+            // What may be one query's own failure says nothing, unless nothing else is known.
+            let up = answered || (!down && state.up == Some(true));
+            if state.up.replace(up) != Some(up) {
+                state.since = Some(now);
+            }
+            state.failure = failure.filter(|_| !up).cloned();
+            if answered {
+                state.last_success = Some(now);
+            }
+            gauge!("metrics_adapter_prometheus_up").set(if up { 1.0 } else { 0.0 });
+        });
     }
 
-    fn learn(&self, settings: &PrometheusSettings, failure: Option<&QueryFailure>) {
-        use QueryFailureReason::{Connection, Credentials, Tls};
-        let unreachable = failure.filter(|own| matches!(own.reason, Connection | Tls | Credentials));
-        let (mut circuit, now) = (self.circuit(), self.clock.moment());
-        let was_down = circuit.down.is_some();
-        match unreachable {
-            Some(failure) => {
-                circuit.until = now.after(circuit.backoff.failed());
-                circuit.down = Some(failure.clone());
-                if !was_down {
-                    warn!(prometheus = %settings.url, "Prometheus cannot be reached: {failure}");
-                }
-                self.state.send_modify(|state| (state.up, state.failure) = (Some(false), Some(failure.clone())));
-            }
-            None => {
-                (circuit.down, circuit.backoff) = (None, Backoff::default());
-                self.state.send_modify(|state| {
-                    *state = PrometheusState { up: Some(true), failure: None, last_success: Some(now) };
-                });
-                if was_down {
-                    info!(prometheus = %settings.url, "Prometheus can be reached again");
-                    self.changed.notify_waiters();
-                }
-            }
-        }
-        gauge!("metrics_adapter_prometheus_up").set(if unreachable.is_some() { 0.0 } else { 1.0 });
-    }
-
-    fn circuit(&self) -> std::sync::MutexGuard<'_, Circuit> {
+    fn circuit(&self) -> MutexGuard<'_, Circuit> {
         self.circuit.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A request that is on its way.
+struct Trying<'s> {
+    server: &'s Server,
+    pass: Pass,
+    done: bool,
+}
+
+impl Drop for Trying<'_> {
+    fn drop(&mut self) {
+        if !self.done {
+            self.server.circuit().abandon(self.pass, self.server.clock.moment());
+        }
+    }
+}
+
+/// Waits until Prometheus can be asked again, or is another; or for so long.
+pub(super) async fn rest(changes: &mut watch::Receiver<()>, pause: Duration) {
+    let _ = tokio::time::timeout(pause, changes.changed()).await;
 }

@@ -1,26 +1,30 @@
+mod reading;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
 use tokio::sync::watch;
+use tokio::time::sleep;
 use tracing::{info, warn};
 
-use super::client::failure;
-use super::server::Server;
+use super::client::{Client, failure};
+use super::poll::{PACES, SHARE, is_another};
+use super::server::{Server, rest};
 use crate::clock::Clock;
 use crate::cluster::{Inventory, View};
 use crate::config::Config;
 use crate::kubernetes::Backoff;
-use crate::model::{Absence, Answer, Kinds, Moment, QueryFailure, QueryFailureReason, Question, Usage};
+use crate::model::{Answer, Kinds, QueryFailure, QueryFailureReason, Question};
 use crate::reload;
-use crate::rules::{QueryProblem, ResourceRule, ResourceRules};
-use crate::store::{ContainerUsage, PodUsage, ResourceUsage};
+use crate::rules::{ContainersQuery, QueryProblem, ResourceRule, ResourceRules};
+use crate::store::{Answered, PodUsage, ResourceUsage};
+
+use reading::{Containers, NodeUsage, Nodes, Quantity, Read};
 
 /// What HPAs and people look at every 15 s need not be newer.
 const SHORTEST: Duration = Duration::from_secs(10);
-/// Questions take at most this part of the time.
-const SHARE: u32 = 20;
 
 /// Asks what pods and nodes use, as `resourceRules` say, whether somebody wants to know or not.
 pub(super) struct Usages {
@@ -32,195 +36,198 @@ pub(super) struct Usages {
     pub(super) clock: Clock,
 }
 
-/// What a container or a node uses, as far as it is known: CPU in cores, memory in bytes.
-#[derive(Clone, Copy, Debug, Default)]
-struct Found {
-    cpu: Option<f64>,
-    memory: Option<f64>,
+/// A part of what is published, with queries of its own.
+trait Part {
+    /// As the log calls it.
+    const WHAT: &str;
+    type Value: Default + Send;
+
+    fn ask(
+        usages: &Usages,
+        rules: &ResourceRules,
+    ) -> impl Future<Output = Result<Read<Self::Value>, QueryFailure>> + Send;
+
+    fn of(usage: &mut ResourceUsage) -> &mut Answered<Self::Value>;
 }
 
-/// By namespace, pod and container.
-type Containers = BTreeMap<(Arc<str>, Arc<str>), BTreeMap<Arc<str>, Found>>;
-/// By name.
-type Nodes = HashMap<Arc<str>, Found>;
+struct Pods;
 
-/// Sets CPU or memory.
-type Put = fn(&mut Found, f64);
+struct OfNodes;
+
+/// An answer about containers, of the namespace or of all, and the query.
+type OfContainers = (Option<Arc<str>>, ContainersQuery, Answer);
+
+impl Part for Pods {
+    const WHAT: &str = "containers";
+    type Value = Arc<[PodUsage]>;
+
+    async fn ask(usages: &Usages, rules: &ResourceRules) -> Result<Read<Self::Value>, QueryFailure> {
+        let (cpu, memory) = tokio::try_join!(usages.containers(&rules.cpu), usages.containers(&rules.memory))?;
+        let mut containers = Containers::default();
+        for (quantity, rule, answers) in [(Quantity::Cpu, &rules.cpu, &cpu), (Quantity::Memory, &rules.memory, &memory)]
+        {
+            for (namespace, query, answer) in answers {
+                containers.absorb(quantity, namespace.as_deref(), query, &rule.container_label, answer);
+            }
+        }
+        let answers = cpu.iter().chain(&memory).map(|(.., answer)| answer);
+        Ok(Read::of(answers, usages.clock.moment(), |at| containers.into_pods(at, rules.window)))
+    }
+
+    fn of(usage: &mut ResourceUsage) -> &mut Answered<Self::Value> {
+        &mut usage.pods
+    }
+}
+
+impl Part for OfNodes {
+    const WHAT: &str = "nodes";
+    type Value = Arc<HashMap<Arc<str>, NodeUsage>>;
+
+    async fn ask(usages: &Usages, rules: &ResourceRules) -> Result<Read<Self::Value>, QueryFailure> {
+        let (cpu, memory) = tokio::try_join!(usages.nodes(&rules.cpu), usages.nodes(&rules.memory))?;
+        let mut nodes = Nodes::default();
+        for (quantity, answered) in [(Quantity::Cpu, &cpu), (Quantity::Memory, &memory)] {
+            if let Some((label, answer)) = answered {
+                nodes.absorb(quantity, label, answer);
+            }
+        }
+        let answers = cpu.iter().chain(&memory).map(|(_, answer)| answer);
+        Ok(Read::of(answers, usages.clock.moment(), |at| nodes.into_usage(at, rules.window)))
+    }
+
+    fn of(usage: &mut ResourceUsage) -> &mut Answered<Self::Value> {
+        &mut usage.nodes
+    }
+}
 
 impl Usages {
-    pub(super) async fn run(mut self) {
-        let mut backoff = Backoff::default();
-        let mut failing = false;
+    /// What is wrong with the queries of pods is no matter of nodes.
+    pub(super) async fn run(self) {
+        tokio::join!(self.keep::<Pods>(), self.keep::<OfNodes>());
+    }
+
+    /// Keeps a part up to date.
+    async fn keep<P: Part>(&self) {
+        let (mut configs, mut clients) = (self.config.clone(), self.server.clients());
+        let mut changes = self.server.changes();
+        let mut asked: Option<Arc<Client>> = None;
+        let (mut backoff, mut logged) = (Backoff::default(), false);
         loop {
-            let config = Arc::clone(&self.config.borrow_and_update().value);
-            let Some(rules) = &config.resource_rules else {
-                self.usage.send_if_modified(|usage| {
-                    let had = usage.at.is_some() || usage.failure.is_some();
-                    *usage = Arc::default();
-                    had
-                });
-                if self.config.changed().await.is_err() {
-                    return;
+            let config = Arc::clone(&configs.borrow_and_update().value);
+            let client = clients.borrow_and_update().clone();
+            changes.mark_unchanged();
+            if config.resource_rules.is_none() || is_another(asked.as_deref(), client.as_deref()) {
+                self.publish(|usage| *P::of(usage) = Answered::default());
+            }
+            asked.clone_from(&client);
+            let (Some(rules), Some(client)) = (&config.resource_rules, client) else {
+                tokio::select! {
+                    Ok(()) = configs.changed() => continue,
+                    Ok(()) = clients.changed() => continue,
+                    else => return,
                 }
-                continue;
             };
-            let interval = config.prometheus.as_ref().map_or(SHORTEST, |own| own.interval.max(SHORTEST));
-            let began = self.clock.moment();
-            let asked = self.ask(rules, began).await;
-            let took = self.clock.moment().since(began);
-            let pace = interval.max(took * SHARE);
-            say(&mut failing, asked.as_ref().err());
-            let pause = match asked {
-                Ok(usage) => {
+            let interval = client.settings().interval.max(SHORTEST);
+            let outcome = tokio::select! {
+                outcome = P::ask(self, rules) => outcome,
+                Ok(()) = clients.changed() => continue,
+            };
+            say(&self.server, P::WHAT, &mut logged, outcome.as_ref().err());
+            let failing = outcome.is_err();
+            let pause = match outcome {
+                Ok(Read { value, at, took }) => {
                     backoff.succeeded();
-                    self.usage.send_replace(Arc::new(ResourceUsage { stale_after: pace * 3, ..usage }));
-                    pace.saturating_sub(took)
+                    let pace = interval.max(took * SHARE);
+                    let stale_after = client.settings().stale_after.max(pace * PACES);
+                    let answered = Answered { value, at: Some(at), stale_after, failure: None };
+                    self.publish(|usage| *P::of(usage) = answered);
+                    pace.saturating_sub(self.clock.moment().since(at))
                 }
                 Err(failure) => {
-                    self.fail(failure);
-                    backoff.failed().max(self.server.pause())
+                    // What was known stays, and grows old.
+                    self.publish(|usage| P::of(usage).failure = Some(failure));
+                    self.server.pause().unwrap_or_else(|| backoff.failed())
                 }
             };
             tokio::select! {
-                () = tokio::time::sleep(pause), if !failing => {}
-                () = self.server.rest(pause), if failing => {}
-                Ok(()) = self.config.changed() => {}
+                () = sleep(pause), if !failing => {}
+                () = rest(&mut changes, pause), if failing => {}
+                Ok(()) = configs.changed() => {}
+                Ok(()) = clients.changed() => {}
             }
         }
     }
 
-    /// What was known stays, and grows old.
-    fn fail(&self, failure: QueryFailure) {
+    fn publish(&self, change: impl FnOnce(&mut ResourceUsage)) {
         self.usage.send_modify(|usage| {
-            let ResourceUsage { pods, nodes, at, stale_after, .. } = &**usage;
-            let (pods, nodes) = (Arc::clone(pods), nodes.clone());
-            *usage =
-                Arc::new(ResourceUsage { pods, nodes, at: *at, stale_after: *stale_after, failure: Some(failure) });
+            let mut next = ResourceUsage::clone(usage);
+            change(&mut next);
+            *usage = Arc::new(next);
         });
     }
 
-    async fn ask(&self, rules: &ResourceRules, at: Moment) -> Result<ResourceUsage, QueryFailure> {
-        let (view, kinds) = (self.inventory.current(), self.kinds.borrow().clone());
-        let (mut containers, mut nodes) = (Containers::new(), Nodes::new());
-        let both: [(&ResourceRule, Put); 2] = [
-            (&rules.cpu, |found, value| found.cpu = Some(value)),
-            (&rules.memory, |found, value| found.memory = Some(value)),
-        ];
-        for (rule, put) in both {
-            self.containers(rule, put, &kinds, &view, &mut containers).await?;
-            self.nodes(rule, put, &kinds, &view, &mut nodes).await?;
-        }
-        let usage = |found: Found| {
-            let (cpu, memory) = found.cpu.zip(found.memory).ok_or(Absence::NoSeries)?;
-            usage_of(cpu, memory, at, rules.window)
-        };
-        let pods = containers.into_iter().map(|((namespace, name), containers)| {
-            let containers = containers.into_iter().map(|(name, found)| ContainerUsage { name, usage: usage(found) });
-            PodUsage { namespace, name, containers: containers.collect() }
-        });
-        let nodes = nodes.into_iter().map(|(name, found)| (name, usage(found))).collect();
-        Ok(ResourceUsage { pods: pods.collect(), nodes, at: Some(at), ..ResourceUsage::default() })
+    async fn containers(&self, rule: &ResourceRule) -> Result<Vec<OfContainers>, QueryFailure> {
+        let kinds = self.kinds.borrow().clone();
+        let asked = questions_of_containers(rule, &kinds, &self.inventory.current()).map_err(wrong)?;
+        let answers = try_join_all(asked.iter().map(|(_, query)| self.server.query_again(&query.question))).await?;
+        Ok(asked.into_iter().zip(answers).map(|((namespace, query), answer)| (namespace, query, answer)).collect())
     }
 
-    async fn containers(
-        &self,
-        rule: &ResourceRule,
-        put: Put,
-        kinds: &Kinds,
-        view: &View,
-        into: &mut Containers,
-    ) -> Result<(), QueryFailure> {
-        // Where one question cannot be about all, each namespace has its own.
-        let asked = match rule.containers(kinds).map_err(wrong)? {
-            Some(query) => vec![(None, query)],
-            None => {
-                let mut queries = Vec::new();
-                for (namespace, pods) in by_namespace(view) {
-                    let query = rule.containers_of(kinds, &namespace, &pods).map_err(wrong)?;
-                    queries.push((Some(namespace), query));
-                }
-                queries
-            }
+    /// The answer, and the label that names nodes in it; none where there is nothing to ask.
+    async fn nodes(&self, rule: &ResourceRule) -> Result<Option<(Arc<str>, Answer)>, QueryFailure> {
+        let kinds = self.kinds.borrow().clone();
+        let Some((question, label)) = question_of_nodes(rule, &kinds, &self.inventory.current()).map_err(wrong)? else {
+            return Ok(None);
         };
-        let answers = try_join_all(asked.iter().map(|(_, query)| self.query(&query.question))).await?;
-        for ((namespace, query), answer) in asked.iter().zip(&answers) {
-            for sample in &answer.samples {
-                let label = |name: &str| sample.labels.get(name).filter(|value| !value.is_empty());
-                let here = namespace.as_deref().or_else(|| label(&query.namespace_label));
-                let (Some(namespace), Some(pod), Some(container)) =
-                    (here, label(&query.pod_label), label(&rule.container_label))
-                else {
-                    continue;
-                };
-                let of_pod = into.entry((namespace.into(), pod.into())).or_default();
-                put(of_pod.entry(container.into()).or_default(), sample.value);
-            }
-        }
-        Ok(())
-    }
-
-    async fn nodes(
-        &self,
-        rule: &ResourceRule,
-        put: Put,
-        kinds: &Kinds,
-        view: &View,
-        into: &mut Nodes,
-    ) -> Result<(), QueryFailure> {
-        let (question, label) = match rule.nodes(kinds).map_err(wrong)? {
-            Some(query) => query,
-            None => {
-                let names: Vec<&str> = view.nodes().iter().map(|node| &*node.name).collect();
-                if names.is_empty() {
-                    return Ok(());
-                }
-                rule.nodes_named(kinds, &names).map_err(wrong)?
-            }
-        };
-        let answer = self.query(&question).await?;
-        for sample in &answer.samples {
-            if let Some(name) = sample.labels.get(&label).filter(|name| !name.is_empty()) {
-                put(into.entry(name.into()).or_default(), sample.value);
-            }
-        }
-        Ok(())
-    }
-
-    async fn query(&self, question: &Question) -> Result<Answer, QueryFailure> {
-        self.server.query(question).await
+        Ok(Some((label, self.server.query_again(&question).await?)))
     }
 }
 
-fn by_namespace(view: &View) -> BTreeMap<Arc<str>, Vec<&str>> {
-    let mut all: BTreeMap<Arc<str>, Vec<&str>> = BTreeMap::new();
-    for pod in view.pods(None) {
-        all.entry(Arc::clone(&pod.namespace)).or_default().push(&pod.name);
+/// A failure that lasts is said when it begins and when it ends; that nothing can be asked is said elsewhere.
+fn say(server: &Server, what: &str, logged: &mut bool, failure: Option<&QueryFailure>) {
+    match failure {
+        Some(failure) if !*logged && server.pause().is_none() => {
+            warn!("resourceRules: a query for {what} failed: {failure}");
+            *logged = true;
+        }
+        None if std::mem::take(logged) => info!("resourceRules: the queries for {what} are answered again"),
+        _ => {}
     }
-    all
+}
+
+/// One question about all; where that cannot be, one for each namespace, and the namespace.
+fn questions_of_containers(
+    rule: &ResourceRule,
+    kinds: &Kinds,
+    view: &View,
+) -> Result<Vec<(Option<Arc<str>>, ContainersQuery)>, QueryProblem> {
+    if let Some(query) = rule.containers(kinds)? {
+        return Ok(vec![(None, query)]);
+    }
+    let mut names: BTreeMap<&Arc<str>, Vec<&str>> = BTreeMap::new();
+    for pod in view.pods(None) {
+        names.entry(&pod.namespace).or_default().push(&pod.name);
+    }
+    let asked = names.into_iter().map(|(namespace, pods)| {
+        let query = rule.containers_of(kinds, namespace, &pods)?;
+        Ok((Some(Arc::clone(namespace)), query))
+    });
+    asked.collect()
+}
+
+/// The question about all nodes and the label that names them; none where it must name each, and there is none.
+fn question_of_nodes(
+    rule: &ResourceRule,
+    kinds: &Kinds,
+    view: &View,
+) -> Result<Option<(Question, Arc<str>)>, QueryProblem> {
+    if let Some(query) = rule.nodes(kinds)? {
+        return Ok(Some(query));
+    }
+    let names: Vec<&str> = view.nodes().iter().map(|node| &*node.name).collect();
+    if names.is_empty() { Ok(None) } else { rule.nodes_named(kinds, &names).map(Some) }
 }
 
 fn wrong(problem: QueryProblem) -> QueryFailure {
     failure(QueryFailureReason::Refused, problem.to_string())
-}
-
-/// A quantity's part that is not a number is no usage.
-fn usage_of(cores: f64, bytes: f64, at: Moment, window: Duration) -> Result<Usage, Absence> {
-    let whole = |value: f64| {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it was just compared")]
-        (value.is_finite() && value < 9.0e18).then_some(value.round() as u64).ok_or(Absence::NotFinite)
-    };
-    if cores < 0.0 || bytes < 0.0 {
-        return Err(Absence::Negative);
-    }
-    Ok(Usage { cpu_nanocores: whole(cores * 1e9)?, memory_bytes: whole(bytes)?, swap_bytes: None, at, window })
-}
-
-/// A failure that lasts is said when it begins and when it ends.
-fn say(failing: &mut bool, failure: Option<&QueryFailure>) {
-    match (failure, *failing) {
-        (Some(failure), false) => warn!("resourceRules: a query failed: {failure}"),
-        (None, true) => info!("resourceRules: the queries are answered again"),
-        _ => {}
-    }
-    *failing = failure.is_some();
 }
