@@ -2,6 +2,7 @@
 //! readers take the current one and keep it for as long as they need it.
 
 mod autoscaler;
+mod kinds;
 mod shelf;
 mod target;
 mod targets;
@@ -14,6 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::watch;
 
 pub use autoscaler::{Aim, Autoscaler, Condition};
+pub use kinds::watch_kinds;
 pub use targets::Targets;
 pub use view::{Builder, Groups, Node, Object, Pod, View};
 pub use watched::{Scope, watch_cluster};

@@ -1,6 +1,7 @@
 //! What a person types: each command is put together here from the other rooms.
 
 mod check_config;
+mod doctor;
 mod explain;
 mod scrape;
 mod serve;
@@ -19,6 +20,9 @@ enum CommandError {
     /// What was given is right, and it failed all the same.
     #[error("{0}")]
     Failed(String),
+    /// What was printed says what.
+    #[error("")]
+    Said,
 }
 
 impl CommandError {
@@ -26,7 +30,7 @@ impl CommandError {
     fn exit_code(&self) -> u8 {
         match self {
             Self::Given(_) => 2,
-            Self::Failed(_) => 1,
+            Self::Failed(_) | Self::Said => 1,
         }
     }
 }
@@ -39,11 +43,14 @@ pub fn run(cli: Cli) -> ExitCode {
         Some(Command::CheckConfig { file, prometheus }) => check_config::run(&file, prometheus),
         Some(Command::Explain(args)) => explain::run(&args),
         Some(Command::Scrape(args)) => scrape::run(&args),
+        Some(Command::Doctor(args)) => doctor::run(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let _ = writeln!(std::io::stderr(), "metrics-adapter: {error}");
+            if !matches!(error, CommandError::Said) {
+                let _ = writeln!(std::io::stderr(), "metrics-adapter: {error}");
+            }
             ExitCode::from(error.exit_code())
         }
     }

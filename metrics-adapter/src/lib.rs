@@ -6,7 +6,8 @@
 //! ```text
 //! command             what a person types: serve, check-config, explain, doctor, scrape
 //!   server            two listeners, TLS, limits, draining
-//!     api             the three metrics APIs on the wire          status   the status page
+//!     api             the three metrics APIs on the wire          status   the status page, and explanations
+//!     diagnosis       where the way from a metric to an HPA is broken, of any metrics server
 //!       registration  the APIServices that point here             lookup   a metric of something: its value, or why none
 //!         auth        who asks, and whether they may              certificates   what TLS is served with
 //!         sources     where values come from: targets, kubelets, Prometheus   health   whether the adapter can be asked
@@ -37,6 +38,7 @@ pub mod clock;
 pub mod cluster;
 pub mod command;
 pub mod config;
+pub mod diagnosis;
 pub mod exposition;
 pub mod health;
 pub mod kubernetes;

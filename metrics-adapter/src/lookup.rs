@@ -108,7 +108,7 @@ pub enum Served {
     /// Pods are scraped for it: by the rule at that place.
     Scraped(usize),
     /// Prometheus is asked for it.
-    Asked(AskedMetric),
+    Asked(Box<AskedMetric>),
 }
 
 /// One value.
@@ -150,7 +150,7 @@ impl Wanted {
             return Err(Missing::Unknown(self.nothing(&self.resource, &cause)));
         };
         let metric = self.asked_metric(resource, facts, instant)?;
-        Ok(Served::Asked(metric.tried().await))
+        Ok(Served::Asked(Box::new(metric.tried().await)))
     }
 
     /// The values: never none.
@@ -215,9 +215,10 @@ fn no_such_metric(metric: &str, mut names: Vec<String>, trouble: Option<String>)
     names.sort_by_key(|own| strsim::damerau_levenshtein(own, metric));
     let more = names.len().saturating_sub(NAMES);
     names.truncate(NAMES);
-    let mut text = match names.is_empty() {
-        true => "none is configured".to_owned(),
-        false => format!("no rule serves it; these are served: {}", names.join(", ")),
+    let mut text = if names.is_empty() {
+        "none is configured".to_owned()
+    } else {
+        format!("no rule serves it; these are served: {}", names.join(", "))
     };
     if more > 0 {
         text = format!("{text}, and {more} more");

@@ -17,7 +17,7 @@ use tracing::{error, info, warn};
 use crate::certificates::{self, Certificates};
 use crate::kubernetes::{ApiService, Backoff, Connection, Seen, Watch, Watches, explain};
 
-pub use owner::{Own, Owner};
+pub use owner::{LABEL, Own, Owner};
 
 /// Looks after the `APIService`s of the APIs that are served.
 #[derive(Clone, Debug)]

@@ -2,12 +2,15 @@
 //! line and the nearest key that is known.
 
 mod fields;
+mod hint;
+mod node;
 mod tree;
 
 use std::fmt;
 
 pub use fields::Fields;
-pub use tree::{Node, load, load_all};
+pub use node::Node;
+pub use tree::{load, load_all};
 
 /// A place in a file; lines and columns are counted from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +71,7 @@ mod tests {
             ("name: a\nwindwo: 10s\n", "line 2, column 1: windwo: unknown key; did you mean `window`?"),
             ("name: a\nquux: 1\n", "line 2, column 1: quux: unknown key; known here: name, window"),
             ("window: 1s\n", "line 1, column 1: `name` is missing"),
+            ("window: 1s\nnmae: a\n", "line 2, column 1: nmae: unknown key; did you mean `name`?"),
             ("name: a\nname: b\n", "line 2, column 1: name: given twice, first in line 1"),
             ("name: [a]\n", "line 1, column 7: name: expected text, found a list"),
             ("- a\n", "line 1, column 1: expected a mapping, found a list"),
@@ -75,6 +79,31 @@ mod tests {
             ("name: a\n---\nname: b\n", "line 2, column 1: a second document begins here; only one is read"),
             ("? [a]\n: b\n", "line 1, column 3: a key must be text"),
             ("name: *a\n", "line 1, column 7: while parsing node, found unknown anchor"),
+        ];
+        for (text, message) in table {
+            assert_eq!(read(text).unwrap_err().to_string(), message, "{text}");
+        }
+        let table = [
+            (
+                "name: {a: b},\nwindow: c\n",
+                "line 1, column 13: while parsing a block mapping, did not find expected key; a `,` at the end of a line: between lines there is none; take it away",
+            ),
+            (
+                "name:\n- [a],\n",
+                "line 2, column 6: while parsing a block mapping, did not find expected key; a `,` at the end of a line: between lines there is none; take it away",
+            ),
+            (
+                "name: \"a=\"b\"\"\n",
+                "line 1, column 11: invalid trailing content after double-quoted scalar; a `\"` within `\"…\"` ends the text; write '…' around it instead",
+            ),
+            (
+                "name: 'it's'\n",
+                "line 1, column 11: invalid trailing content after double-quoted scalar; a `'` within `'…'` ends the text; write it twice: ''",
+            ),
+            (
+                "name: \"\\d\"\n",
+                "line 1, column 7: while parsing a quoted scalar, found unknown escape character; a `\\` within `\"…\"` begins an escape; write '…' around it instead",
+            ),
         ];
         for (text, message) in table {
             assert_eq!(read(text).unwrap_err().to_string(), message, "{text}");

@@ -10,7 +10,7 @@ use std::path::Path;
 const FLOORS: [&[&str]; 10] = [
     &["command"],
     &["server"],
-    &["api", "status"],
+    &["api", "status", "diagnosis"],
     &["registration", "lookup"],
     &["health", "sources", "auth", "certificates"],
     &["store"],

@@ -266,11 +266,11 @@ impl Parts {
         let (reports, reported) = mpsc::channel(REPORTS);
         tokio::spawn(writer.run(reported, config.clone(), clock));
         let mut read_twice: Collected = Box::new(|| true);
-        let kinds = watch::channel(Kinds::default()).1;
-        let (inventory, targets, cluster, needs) = match origin {
+        let (inventory, targets, cluster, needs, kinds) = match origin {
             Origin::Targets(path, targets) => {
                 tokio::spawn(sources::run_machine(machine(args).into(), config.clone(), reports.clone(), clock));
-                (Inventory::of_targets(targets.clone()), Some((path, targets)), None, Vec::new())
+                let kinds = watch::channel(Kinds::default()).1;
+                (Inventory::of_targets(targets.clone()), Some((path, targets)), None, Vec::new(), kinds)
             }
             Origin::Cluster(cluster) => {
                 let needs = cluster.needs(certificates.clone());
@@ -281,7 +281,8 @@ impl Parts {
                     let kubelets = Kubelets::new(settings, inventory, config.clone(), reports, clock);
                     tokio::spawn(kubelets.map_err(CommandError::Given)?.run());
                 }
-                (cluster.inventory.clone(), None, Some(cluster.sight(args, certificates.as_ref())), needs)
+                let kinds = cluster::watch_kinds(cluster.connection.clone(), config.clone());
+                (cluster.inventory.clone(), None, Some(cluster.sight(args, certificates.as_ref())), needs, kinds)
             }
         };
         let scraper = Scraper { inventory: inventory.clone(), config: config.clone(), reports, clock };

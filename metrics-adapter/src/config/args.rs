@@ -1,6 +1,7 @@
 //! The command line and the environment, as clap reads them.
 
 mod cluster;
+mod doctor;
 mod explain;
 mod prometheus;
 
@@ -11,6 +12,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 pub use cluster::{ClusterArgs, KubeletArgs};
+pub use doctor::DoctorArgs;
 pub use explain::{AdapterArgs, ExplainArgs};
 pub use prometheus::PrometheusArgs;
 
@@ -50,6 +52,9 @@ pub enum Command {
     Explain(ExplainArgs),
     /// Read a target as the adapter would, twice, and say what it would give.
     Scrape(ScrapeArgs),
+    /// Name the first broken link between pods' metrics and HPAs, and its cure; exits with 1 if there is one. Also
+    /// where another metrics server than this is installed. It changes nothing.
+    Doctor(DoctorArgs),
 }
 
 /// Options of `scrape`.

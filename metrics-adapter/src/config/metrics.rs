@@ -210,3 +210,6 @@ fn metric_name(node: &Node, path: &str) -> Result<String, Problem> {
         }
     })
 }
+
+#[cfg(test)]
+mod tests;

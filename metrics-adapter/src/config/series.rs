@@ -21,7 +21,7 @@ pub(super) fn rule(node: &Node, path: &str, is_custom: bool, warnings: &mut Warn
         Ok(query)
     })?;
     let filters = fields.optional("seriesFilters", |node, path| node.list(path, filter))?.unwrap_or_default();
-    let resources = fields.optional("resources", |node, path| resources(node, path))?;
+    let resources = fields.optional("resources", resources)?;
     let naming = fields.optional("name", naming)?;
     let metrics_query = fields.required("metricsQuery", |node, path| query(node, path, warnings))?;
     let allow_negative = fields.optional("allowNegative", Node::boolean_of_yaml_1_1)?.unwrap_or(is_custom);

@@ -1,7 +1,7 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
 
 const NAMESPACE_FILE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
@@ -42,23 +42,45 @@ pub enum ConnectionError {
 impl Connection {
     /// Makes a client; nothing is asked yet.
     pub async fn open(place: &Place) -> Result<Self, ConnectionError> {
-        let mut config = match &place.kubeconfig {
+        let config = match &place.kubeconfig {
             Some(path) => {
-                let failed = |error: kube::config::KubeconfigError| ConnectionError::Kubeconfig(error.to_string());
+                let failed = |error: KubeconfigError| ConnectionError::Kubeconfig(error.to_string());
                 let kubeconfig = Kubeconfig::read_from(path).map_err(failed)?;
                 Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.map_err(failed)?
             }
             None => Config::incluster_env().map_err(|error| ConnectionError::NoCluster(error.to_string()))?,
         };
+        let namespace = match &place.kubeconfig {
+            None => std::fs::read_to_string(NAMESPACE_FILE).unwrap_or_default().trim().to_owned(),
+            Some(_) => config.default_namespace.clone(),
+        };
+        Self::of(config, namespace)
+    }
+
+    /// Makes a client for a person, who is known by a kubeconfig: the given one, that of `$KUBECONFIG`, or
+    /// `~/.kube/config`. Where there is none, this may be a pod. Nothing is asked yet.
+    pub async fn open_as_person(kubeconfig: Option<&Path>, context: Option<String>) -> Result<Self, ConnectionError> {
+        let failed = |error: KubeconfigError| ConnectionError::Kubeconfig(error.to_string());
+        let options = KubeConfigOptions { context, ..KubeConfigOptions::default() };
+        let found = match kubeconfig {
+            Some(path) => Kubeconfig::read_from(path),
+            None => Kubeconfig::read(),
+        };
+        let config = match found {
+            Ok(kubeconfig) => Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(failed)?,
+            Err(error) if kubeconfig.is_some() || options.context.is_some() => return Err(failed(error)),
+            Err(error) => Config::incluster_env().map_err(|_| failed(error))?,
+        };
+        let namespace = config.default_namespace.clone();
+        Self::of(config, namespace)
+    }
+
+    fn of(mut config: Config, namespace: String) -> Result<Self, ConnectionError> {
         // Whoever asks here has a pause of its own between tries, and a deadline.
         config.default_retry = false;
         config.connect_timeout = Some(Duration::from_secs(5));
         config.headers.push((hyper::header::USER_AGENT, hyper::header::HeaderValue::from_static(AGENT)));
         let server = config.cluster_url.to_string();
-        let namespace = match &place.kubeconfig {
-            None => std::fs::read_to_string(NAMESPACE_FILE).unwrap_or_default().trim().to_owned(),
-            Some(_) => config.default_namespace.clone(),
-        };
         let client = Client::try_from(config).map_err(|error| ConnectionError::Client(error.to_string()))?;
         Ok(Self { client, server, namespace })
     }

@@ -1,7 +1,7 @@
 use crate::kubernetes::{ApiService, ServiceReference};
 
-/// What an `APIService` of its own is labelled.
-pub(super) const LABEL: (&str, &str) = ("app.kubernetes.io/name", "metrics-adapter");
+/// What an `APIService` of its own is labelled: the label's name and its value.
+pub const LABEL: (&str, &str) = ("app.kubernetes.io/name", "metrics-adapter");
 
 /// What makes an `APIService` its own, beside the label.
 #[derive(Clone, Debug)]

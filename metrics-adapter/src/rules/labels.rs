@@ -61,7 +61,9 @@ impl ResourceLabels {
                 }
             }
         }
-        ResolvedLabels { template: self.template.as_ref(), overrides, problems, kinds, known: HashMap::new() }
+        let template = self.template.as_ref();
+        let known = template.map_or_else(HashMap::new, |template| template.with_groups(kinds));
+        ResolvedLabels { template, overrides, problems, kinds, known }
     }
 }
 
@@ -94,6 +96,21 @@ impl LabelTemplate {
         let captures = self.pattern.regex().captures(label)?;
         let part = |name: &str| captures.name(name).map_or("", |part| part.as_str());
         kinds.find(part("group"), part("resource"))
+    }
+
+    /// The labels of all resources, if they name the group: where a group's name has several parts, nobody can tell from the
+    /// label alone where it ends.
+    fn with_groups(&self, kinds: &Kinds) -> HashMap<Arc<str>, Option<GroupResource>> {
+        if !self.pattern.regex().capture_names().any(|name| name == Some("group")) {
+            return HashMap::new();
+        }
+        let mut all = HashMap::new();
+        for own in kinds.iter().filter(|own| !own.group.is_empty()) {
+            if let Some(label) = self.label(own) {
+                all.entry(label).or_insert(Some(own));
+            }
+        }
+        all
     }
 
     /// The label that names objects of a resource; a group has no `.` and no `-` in labels.
@@ -187,6 +204,13 @@ mod tests {
             ("<<.Resource>>", "deployment", "deployments.apps", "deployment"),
             ("kube_<<.Resource>>", "kube_pod", "pods", "kube_pod"),
             ("kube_<<.Group>>_<<.Resource>>", "kube_apps_deployment", "deployments.apps", "kube_apps_deployment"),
+            ("kube_<<.Group>>_<<.Resource>>", "kube_apps_deployments", "deployments.apps", "kube_apps_deployment"),
+            (
+                "kube_<<.Group>>_<<.Resource>>",
+                "kube_networking_k8s_io_ingress",
+                "ingresses.networking.k8s.io",
+                "kube_networking_k8s_io_ingress",
+            ),
             (
                 "<<.Resource>>_of_<<.Group>>",
                 "ingress_of_networking",

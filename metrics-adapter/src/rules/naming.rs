@@ -212,7 +212,7 @@ mod tests {
         for (pattern, problem) in table {
             assert_eq!(Pattern::parse(pattern).unwrap_err(), problem);
         }
-        assert!(Pattern::parse(&"(a{1000}){1000}".to_owned()).unwrap_err().contains("size limit"));
+        assert!(Pattern::parse("(a{1000}){1000}").unwrap_err().contains("size limit"));
     }
 
     #[test]

@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use super::labels::ResolvedLabels;
 use super::outcome::{Outcomes, Refusal, RuleOutcome};
+use super::promql::is_series_name;
 use super::query::{ObjectLabels, of_external};
 use super::separable::Separable;
 use super::template::Template;
@@ -121,7 +122,7 @@ impl Offers {
                 let namespace = namespace.clone().filter(|_| !never);
                 let namespaced = namespace.is_some();
                 let labels = ObjectLabels { name, namespace, part: None };
-                let for_all = separable.is(&rule.metrics_query, &series.name, &labels);
+                let for_all = is_series_name(&series.name) && separable.is(&rule.metrics_query, &labels);
                 let (metric, series) = (Arc::clone(&metric), Arc::clone(&series.name));
                 let template = rule.metrics_query.clone();
                 let offer = Offer { metric, resource, namespaced, rule: place, series, template, labels, for_all };

@@ -47,6 +47,11 @@ pub(super) fn is_label_name(name: &str) -> bool {
     name.bytes().all(inner) && name.bytes().next().is_some_and(|first| !first.is_ascii_digit())
 }
 
+/// Whether Prometheus has always taken this for a series' name.
+pub(super) fn is_series_name(name: &str) -> bool {
+    is_label_name(&name.replace(':', "_"))
+}
+
 /// The longest range that a query looks at: what stands in brackets, outside of texts and comments. None is zero.
 #[must_use]
 pub fn window(query: &str) -> Duration {

@@ -29,14 +29,14 @@ impl ObjectLabels {
         let mut matchers = Matchers::default();
         matchers.select(selector)?;
         if let (Some(label), Some(namespace)) = (&self.namespace, namespace) {
-            matchers.add(label, "=", namespace.to_owned(), namespace.to_owned());
+            matchers.add(label, "=", namespace, namespace);
         }
         match names {
             [] => return Err(QueryProblem("no object is asked for".to_owned())),
-            [name] => matchers.add(&self.name, "=", (*name).to_owned(), (*name).to_owned()),
+            [name] => matchers.add(&self.name, "=", name, name),
             names => {
                 let pattern = names.iter().map(|name| literal(name)).collect::<Vec<_>>().join("|");
-                matchers.add(&self.name, "=~", pattern, names.join("|"));
+                matchers.add(&self.name, "=~", &pattern, &names.join("|"));
             }
         }
         matchers.question(template, series, self.group_by(false))
@@ -73,7 +73,7 @@ pub(super) fn of_external(
     let mut matchers = Matchers::default();
     matchers.select(selector)?;
     if let Some((label, namespace)) = namespace {
-        matchers.add(label, "=", namespace.to_owned(), namespace.to_owned());
+        matchers.add(label, "=", namespace, namespace);
     }
     matchers.question(template, series, Vec::new())
 }
@@ -107,14 +107,14 @@ impl Matchers {
                 )));
             }
         };
-        self.add(key, sign, text, values.join("|"));
+        self.add(key, sign, &text, &values.join("|"));
         Ok(())
     }
 
-    fn add(&mut self, label: &str, sign: &str, text: String, value: String) {
-        self.texts.push(format!("{}{sign}{}", label_name(label), quoted(&text)));
+    fn add(&mut self, label: &str, sign: &str, text: &str, value: &str) {
+        self.texts.push(format!("{}{sign}{}", label_name(label), quoted(text)));
         // Templates put values between quotes themselves.
-        let quoted = quoted(&value);
+        let quoted = quoted(value);
         self.values.label_values.insert(label.to_owned(), quoted[1..quoted.len() - 1].to_owned());
     }
 

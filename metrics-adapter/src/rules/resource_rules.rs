@@ -47,7 +47,7 @@ impl ResourceRule {
     /// What is asked once for the containers of all pods of all namespaces; none if the query does not allow that.
     pub fn containers(&self, kinds: &Kinds) -> Result<Option<ContainersQuery>, QueryProblem> {
         let labels = self.container_labels(kinds)?;
-        if !Separable::default().is(&self.container_query, "", &labels) {
+        if !Separable::default().is(&self.container_query, &labels) {
             return Ok(None);
         }
         let question = labels.of_all(&self.container_query, "", &Selector::default())?;
@@ -69,7 +69,7 @@ impl ResourceRule {
     /// What is asked once for all nodes, and the label that names them; none if the query does not allow that.
     pub fn nodes(&self, kinds: &Kinds) -> Result<Option<(Question, Arc<str>)>, QueryProblem> {
         let labels = self.node_labels(kinds)?;
-        if !Separable::default().is(&self.node_query, "", &labels) {
+        if !Separable::default().is(&self.node_query, &labels) {
             return Ok(None);
         }
         let question = labels.of_all(&self.node_query, "", &Selector::default())?;

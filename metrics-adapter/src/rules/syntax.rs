@@ -43,3 +43,30 @@ impl Template {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_a_query_is_reading_it_comes_to_an_end() {
+        let parts: Vec<&str> =
+            "sum by ( ) a { } [ ] 5m : 1 0x 1e \"x\" ' `y` = =~ !~ != , + - ^ @ offset on group_left and bool rate \
+                                topk # \n é \\ start() . Inf"
+                .split(' ')
+                .collect();
+        let mut random = fastrand::Rng::with_seed(11);
+        let mut good = 0;
+        for _ in 0..20_000 {
+            let chosen = (0..random.usize(1..9)).map(|_| parts[random.usize(..parts.len())]);
+            let query = chosen.collect::<Vec<_>>().join(if random.bool() { " " } else { "" });
+            match complaint(&query) {
+                None => good += 1,
+                Some(complaint) => {
+                    assert!(!complaint.is_empty() && !complaint.contains('\n'), "{query}: {complaint:?}");
+                }
+            }
+        }
+        assert!(good > 100, "only {good} of them are queries: does this still try anything?");
+    }
+}

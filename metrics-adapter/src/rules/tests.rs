@@ -154,6 +154,36 @@ fn what_is_asked_for_some_objects_is_what_prometheus_adapter_asks() {
 }
 
 #[test]
+fn what_is_asked_for_all_objects_tells_them_apart_by_their_namespaces() {
+    let listed = [series("a_total", &["namespace", "node", "pod"])];
+    let offers = offers(&[rule("<<.Resource>>", SUM)], &[&listed]);
+    let selector = Selector::parse("method in (GET,PUT)").unwrap();
+    let asked = |of: &str, namespaced: bool| {
+        let query = offers.custom("a_total", resource(of), namespaced).unwrap().of_all(&selector).unwrap().unwrap();
+        (
+            query.question.query.to_string(),
+            query.name_label.to_string(),
+            query.namespace_label.map(|own| own.to_string()),
+        )
+    };
+    let query = |matchers: &str, groups: &str| {
+        format!("sum(rate(a_total{{method=~\"GET|PUT\",{matchers}}}[2m])) by ({groups})")
+    };
+    assert_eq!(
+        asked("pods", true),
+        (query("namespace!=\"\",pod!=\"\"", "pod,namespace"), "pod".to_owned(), Some("namespace".to_owned()))
+    );
+    assert_eq!(asked("namespaces", false), (query("namespace!=\"\"", "namespace"), "namespace".to_owned(), None));
+    assert_eq!(asked("nodes", false), (query("node!=\"\"", "node"), "node".to_owned(), None));
+    let largest = "topk(1, <<.Series>>{<<.LabelMatchers>>})";
+    let offers = self::offers(&[rule("<<.Resource>>", largest)], &[&listed]);
+    assert!(offers.all_custom().all(|offer| offer.of_all(&selector).is_none()), "the largest of all is another");
+    let greater = Selector::parse("size>1").unwrap();
+    let offers = self::offers(&[rule("<<.Resource>>", SUM)], &[&[series("a.b", &["pod"])]]);
+    assert!(offers.all_custom().all(|offer| offer.of_all(&greater).is_none()), "a name that only Prometheus 3 takes");
+}
+
+#[test]
 fn a_question_knows_its_window() {
     let listed = [series("a_total", &["namespace", "pod"])];
     let offers = offers(&[rule("<<.Resource>>", SUM)], &[&listed]);

@@ -73,24 +73,27 @@ async fn json(State(own): State<Operators>) -> Response {
     axum::Json(own.sight.report()).into_response()
 }
 
+/// A status and a text that says why.
+type Refused = (StatusCode, [(HeaderName, &'static str); 1], String);
+
 /// What is asked to be explained, or what is wrong with how that is asked.
-fn explained(query: Option<&str>) -> Result<Explain, Response> {
+fn explained(query: Option<&str>) -> Result<Explain, Refused> {
     let given = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
     Explain::parse(given.map(|(name, value)| (name.into_owned(), value.into_owned())))
-        .map_err(|problem| (StatusCode::BAD_REQUEST, TEXT, problem + "\n").into_response())
+        .map_err(|problem| (StatusCode::BAD_REQUEST, TEXT, problem + "\n"))
 }
 
 async fn explain(State(own): State<Operators>, RawQuery(query): RawQuery) -> Response {
     match explained(query.as_deref()) {
         Ok(explain) => (TEXT, explain.explain(&own.sight.facts).await.text()).into_response(),
-        Err(refused) => refused,
+        Err(refused) => refused.into_response(),
     }
 }
 
 async fn explain_json(State(own): State<Operators>, RawQuery(query): RawQuery) -> Response {
     match explained(query.as_deref()) {
         Ok(explain) => axum::Json(explain.explain(&own.sight.facts).await).into_response(),
-        Err(refused) => refused,
+        Err(refused) => refused.into_response(),
     }
 }
 

@@ -134,7 +134,7 @@ impl Kubelets {
             return Err(format!("--metric-resolution: {given:?} is less than {FINEST_RESOLUTION:?}"));
         }
         let access = Access::new(&settings, clock)?;
-        Ok(Self { settings, inventory, config, access, reports, clock })
+        Ok(Self { settings, inventory, access, config, reports, clock })
     }
 
     /// Reads for ever.

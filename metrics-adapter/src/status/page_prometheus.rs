@@ -1,6 +1,9 @@
 use super::page::{Filter, MOST_ROWS, Page};
 use super::prometheus::{PrometheusReport, QueryReport, RuleReport};
 
+/// More metrics of a rule than anybody reads; /status.json has all.
+const MOST_NAMES: usize = 30;
+
 impl Page {
     pub(super) fn prometheus(&mut self, prometheus: &PrometheusReport, filter: &Filter) {
         self.raw("<h2>Prometheus <small>").text(&prometheus.url).raw("; asked every ").text(&prometheus.interval);
@@ -95,8 +98,15 @@ impl Page {
         if own.metrics.is_empty() {
             self.raw("<span class=\"soft\">none</span>");
         }
-        for (at, metric) in own.metrics.iter().take(MOST_ROWS).enumerate() {
+        let names = own.names_with_resources();
+        for (at, (metric, resources)) in names.iter().take(MOST_NAMES).enumerate() {
             self.raw(if at > 0 { "<br>" } else { "" }).raw("<code>").text(metric).raw("</code>");
+            if !resources.is_empty() {
+                self.raw(" <span class=\"soft\">of ").text(&resources.join(", ")).raw("</span>");
+            }
+        }
+        if names.len() > MOST_NAMES {
+            self.format(format_args!("<br><span class=\"soft\">and {} more</span>", names.len() - MOST_NAMES));
         }
         self.raw("</td><td class=\"number\" data-name=\"series\">");
         match (own.series, own.listed_seconds_ago) {

@@ -1,9 +1,11 @@
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::report::ErrorReport;
 use crate::lookup::Instant;
 use crate::model::{Moment, QueryFailure};
-use crate::rules::{ListedSeries, SeriesRule};
+use crate::rules::{ListedSeries, Refusal, RuleOutcome, SeriesRule};
 use crate::store::{Asked, RuleListing};
 
 /// So many of a rule's series are named.
@@ -85,6 +87,18 @@ pub struct QueryReport {
     pub warnings: Vec<String>,
 }
 
+impl RuleReport {
+    /// The metrics, each with the resources that it is offered of.
+    pub(super) fn names_with_resources(&self) -> Vec<(&str, Vec<&str>)> {
+        let mut names: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for metric in &self.metrics {
+            let (resource, name) = metric.rsplit_once('/').unwrap_or(("", metric));
+            names.entry(name).or_default().extend(Some(resource).filter(|own| !own.is_empty()));
+        }
+        names.into_iter().collect()
+    }
+}
+
 impl From<&QueryFailure> for ErrorReport {
     fn from(failure: &QueryFailure) -> Self {
         Self { reason: failure.reason.label(), problem: failure.problem.clone() }
@@ -92,7 +106,14 @@ impl From<&QueryFailure> for ErrorReport {
 }
 
 impl RuleReport {
-    fn of(kind: &'static str, rule: &SeriesRule, listing: &RuleListing, metrics: Vec<String>, now: Moment) -> Self {
+    fn of(
+        kind: &'static str,
+        rule: &SeriesRule,
+        listing: &RuleListing,
+        outcome: Option<&RuleOutcome>,
+        metrics: Vec<String>,
+        now: Moment,
+    ) -> Self {
         let count = |series: &[ListedSeries]| series.iter().map(|own| own.count).sum();
         let mut names: Vec<String> = listing.series.iter().map(|own| own.name.to_string()).collect();
         names.sort_unstable();
@@ -107,9 +128,21 @@ impl RuleReport {
             metrics,
             listed_seconds_ago: listing.listed.map(|(at, _)| now.since(at).as_secs_f64()),
             error: listing.failure.as_ref().map(ErrorReport::from),
-            problems: Vec::new(),
+            problems: outcome.map(problems).unwrap_or_default(),
         }
     }
+}
+
+/// What is odd about a rule: what is wrong with it, and what of its series became no metric of its own.
+fn problems(outcome: &RuleOutcome) -> Vec<String> {
+    // What filters keep out is as it was meant.
+    let odd = outcome.refused.iter().filter(|(_, why)| matches!(why, Refusal::EmptyName | Refusal::NoResource));
+    let refused = odd.take(NAMES).map(|(series, why)| format!("{series} makes no metric: {why}"));
+    let overridden = outcome.overridden.iter().take(NAMES).map(|own| {
+        let of = own.resource.map_or(String::new(), |resource| format!("{resource}/"));
+        format!("{of}{} of {} is made of {} instead, by a later rule or series", own.metric, own.series, own.by_series)
+    });
+    outcome.problems.iter().cloned().chain(overridden).chain(refused).collect()
 }
 
 impl QueryReport {
@@ -140,12 +173,13 @@ pub(super) fn rules(instant: &Instant) -> Vec<RuleReport> {
     let custom = catalog.config.series_rules.iter().zip(&catalog.custom).enumerate().map(|(place, (rule, listing))| {
         let offers = catalog.offers.all_custom().filter(|own| own.rule == place);
         let metrics = offers.map(|own| format!("{}/{}", own.resource, own.metric)).collect();
-        RuleReport::of("rules", rule, listing, metrics, now)
+        RuleReport::of("rules", rule, listing, catalog.offers.outcomes().get(place), metrics, now)
     });
     let external = catalog.config.external_rules.iter().zip(&catalog.external).enumerate();
     let external = external.map(|(place, (rule, listing))| {
         let offers = catalog.offers.all_external().filter(|own| own.rule == place);
-        RuleReport::of("externalRules", rule, listing, offers.map(|own| own.metric.to_string()).collect(), now)
+        let metrics = offers.map(|own| own.metric.to_string()).collect();
+        RuleReport::of("externalRules", rule, listing, catalog.offers.external_outcomes().get(place), metrics, now)
     });
     custom.chain(external).collect()
 }

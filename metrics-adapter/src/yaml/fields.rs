@@ -1,4 +1,4 @@
-use super::tree::{Key, Value};
+use super::node::{Key, Value};
 use super::{Mark, Node, Problem};
 
 /// The fields of a mapping, taken one by one; at the [`end`](Self::end) none may be left.
@@ -54,8 +54,18 @@ impl<'a> Fields<'a> {
         name: &'static str,
         read: impl FnOnce(&Node, &str) -> Result<T, Problem>,
     ) -> Result<T, Problem> {
-        self.optional(name, read)?
-            .ok_or_else(|| Problem::new(self.at, self.path.as_str(), format!("`{name}` is missing")))
+        if let Some(read) = self.optional(name, read)? {
+            return Ok(read);
+        }
+        // What stands there under nearly that name is it, written wrong.
+        let near = |key: &str| strsim::damerau_levenshtein(name, key) <= 2 || name.eq_ignore_ascii_case(key);
+        match self.entries.iter().find(|(key, _)| near(&key.name)) {
+            Some((key, _)) => {
+                let problem = format!("unknown key; did you mean `{name}`?");
+                Err(Problem::new(key.at, self.path_of(&key.name), problem))
+            }
+            None => Err(Problem::new(self.at, self.path.as_str(), format!("`{name}` is missing"))),
+        }
     }
 
     /// There must be no further field.

@@ -2,6 +2,7 @@
 
 mod certificates;
 mod connections;
+mod doctor;
 mod inventory;
 mod kubelets;
 mod reviews;

@@ -231,3 +231,41 @@ fn a_kubelet_writes_as_the_real_one_does() {
     };
     assert_eq!(constant(&own), constant(&recorded));
 }
+
+#[test]
+fn aggregated_discovery_describes_resources_as_recorded() {
+    let fake = Fake::start();
+    let path = "tests/fixtures/recordings/discovery/kube-apiserver-merged-aggregated.http";
+    let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap();
+    let accept = text.lines().find_map(|line| line.strip_prefix("Accept: ")).unwrap();
+    let recorded: Value = serde_json::from_str(&text[text.find("\n{").unwrap()..]).unwrap();
+    let entries = |list: &Value| -> Vec<(String, Value)> {
+        let versions = list["items"].as_array().unwrap().iter().flat_map(|group| {
+            let versions = group["versions"].as_array().unwrap();
+            versions
+                .iter()
+                .map(move |version| (format!("{}/{}", group["metadata"]["name"], version["version"]), version))
+        });
+        let resources = versions.flat_map(|(name, version)| {
+            let resources = version["resources"].as_array().into_iter().flatten();
+            resources.map(move |resource| (format!("{name}/{}", resource["resource"]), resource.clone()))
+        });
+        resources.collect()
+    };
+    let recorded = entries(&recorded);
+    let reply = fake.client.request("GET", "/apis", &[("Accept", accept)], b"");
+    assert_eq!(
+        reply.header("content-type"),
+        Some("application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList")
+    );
+    let own = entries(&reply.json());
+    for (name, own) in &own {
+        let (_, recorded) = recorded.iter().find(|(other, _)| other == name).unwrap_or_else(|| panic!("no {name}"));
+        let mut recorded = recorded.clone();
+        recorded.as_object_mut().unwrap().remove("categories");
+        assert_eq!(*own, recorded, "{name}");
+    }
+    assert!(own.len() > 8, "{own:?}");
+    let core = fake.client.request("GET", "/api", &[("Accept", accept)], b"").json();
+    assert_eq!(core["items"][0]["versions"][0]["resources"][0]["shortNames"], json!(["po"]));
+}

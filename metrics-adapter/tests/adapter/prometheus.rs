@@ -6,7 +6,7 @@ mod recordings;
 mod stub;
 mod tools;
 
-use crate::support::kube::objects::{self, Adorn as _};
+use crate::support::kube::objects;
 use crate::support::prometheus::Prometheus;
 use crate::support::stage::Stage;
 use crate::support::{Adapter, eventually};
@@ -19,7 +19,9 @@ fn shop() -> Stage {
         stage.kube.namespace(namespace);
     }
     for (name, zone) in [("node-a", "eu"), ("node-b", "us")] {
-        stage.kube.put("nodes", objects::node(name, &[("InternalIP", "127.0.0.1")]).label("zone", zone));
+        let mut node = objects::node(name, &[("InternalIP", "127.0.0.1")]);
+        node["metadata"]["labels"] = json!({"zone": zone});
+        stage.kube.put("nodes", node);
     }
     for (name, tier) in [("web-0", "stable"), ("web-1", "stable"), ("web-2", "canary")] {
         let mut pod = objects::pod("shop", name, "127.0.0.1", "node-a");

@@ -38,8 +38,15 @@ pub(super) fn print(config: &Config, sight: Option<&Sight>, finds: &mut Finds) {
             if own.is_empty() { examples.all_custom().filter(|offer| offer.rule == place).collect() } else { own };
         if let Some(offer) = own.iter().find(|offer| offer.resource.is_pods()).or_else(|| own.first()) {
             example_query(offer, sight.filter(|_| found), finds);
+        } else {
+            say(&format!("  asks {}", one_line(rule.metrics_query.text())));
         }
-        outcome(made.outcomes().get(place), found, |by| config.series_rules.get(by).map_or(0, |rule| rule.line), finds);
+        outcome(
+            made.outcomes().get(place),
+            (sight.is_some(), found),
+            |by| config.series_rules.get(by).map_or(0, |rule| rule.line),
+            finds,
+        );
         metrics(
             sight,
             made.all_custom().filter(|offer| offer.rule == place).map(|own| format!("{}/{}", own.resource, own.metric)),
@@ -61,7 +68,7 @@ pub(super) fn print(config: &Config, sight: Option<&Sight>, finds: &mut Finds) {
         }
         outcome(
             made.external_outcomes().get(place),
-            found,
+            (sight.is_some(), found),
             |by| config.external_rules.get(by).map_or(0, |rule| rule.line),
             finds,
         );
@@ -124,10 +131,19 @@ fn found(rule: &SeriesRule, sight: Option<&Sight>, finds: &mut Finds) -> bool {
 }
 
 /// What became of the series.
-fn outcome(outcome: Option<&RuleOutcome>, found: bool, line: impl Fn(usize) -> usize, finds: &mut Finds) {
+fn outcome(
+    outcome: Option<&RuleOutcome>,
+    (asked, found): (bool, bool),
+    line: impl Fn(usize) -> usize,
+    finds: &mut Finds,
+) {
     let Some(outcome) = outcome else { return };
+    let asked = asked && found;
     for problem in &outcome.problems {
         say(&format!("  warning: {problem}"));
+    }
+    if !asked {
+        return;
     }
     for (series, why) in outcome.refused.iter().take(NAMES) {
         say(&format!("  {series} makes no metric: {why}"));
@@ -137,7 +153,7 @@ fn outcome(outcome: Option<&RuleOutcome>, found: bool, line: impl Fn(usize) -> u
         let (metric, by) = (&own.metric, line(own.by));
         say(&format!("  {of}{metric} of {} is made by the rule in line {by}, of {}", own.series, own.by_series));
     }
-    if found && outcome.metrics.is_empty() {
+    if outcome.metrics.is_empty() {
         finds.nothing += 1;
         say("  offers no metric");
     }

@@ -74,7 +74,7 @@ pub struct KubeletArgs {
     pub node_selector: Selector,
 }
 
-fn namespace(text: &str) -> Result<String, String> {
+pub(super) fn namespace(text: &str) -> Result<String, String> {
     let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     if !text.is_empty() && text.len() <= 63 && text.bytes().all(inner) {
         Ok(text.to_owned())

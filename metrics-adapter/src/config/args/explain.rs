@@ -5,7 +5,6 @@ use hyper::Uri;
 
 /// Options of `explain`.
 #[derive(Clone, Debug, Args)]
-#[expect(clippy::doc_markdown, reason = "shown by --help, where backticks are noise")]
 pub struct ExplainArgs {
     /// The metric's name.
     pub metric: String,

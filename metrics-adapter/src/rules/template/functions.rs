@@ -77,7 +77,7 @@ impl Function {
     }
 
     /// Its result. `and` and `or` are not called here: they do not look at all their arguments.
-    pub(super) fn call<'a>(self, arguments: Vec<Value<'a>>) -> Result<Value<'a>, String> {
+    pub(super) fn call(self, arguments: Vec<Value<'_>>) -> Result<Value<'_>, String> {
         let mut arguments = arguments.into_iter();
         let first = arguments.next();
         match (self.name, first) {

@@ -2,8 +2,10 @@ use super::functions::{Function, verbs};
 use super::lexer::{Item, Kind, Token};
 use super::types::{Schema, Type};
 use super::{LabelValues, Problem};
+use tokens::Tokens;
 
 mod pipeline;
+mod tokens;
 
 /// Deeper than a query of any use goes; what reads and fills in templates calls itself for each level.
 const DEEPEST: usize = 32;
@@ -119,13 +121,6 @@ enum Ending {
     Else(usize, Tokens),
 }
 
-/// The words of an action that are left.
-struct Tokens {
-    left: std::vec::IntoIter<Token>,
-    /// Where the last was.
-    at: usize,
-}
-
 impl Parser {
     fn nodes(&mut self) -> Result<(Vec<Node>, Option<Ending>), Problem> {
         let mut nodes = Vec::new();
@@ -137,7 +132,7 @@ impl Parser {
                 }
                 Item::Action { at, tokens } => (at, tokens),
             };
-            let mut tokens = Tokens { left: tokens.into_iter(), at };
+            let mut tokens = Tokens::of(tokens, at);
             let word = match tokens.first() {
                 None => return Err((at, "nothing between `<<` and `>>`".to_owned())),
                 Some(Token { kind: Kind::Word(word), .. }) => word.clone(),
@@ -268,56 +263,5 @@ impl Parser {
             }
             None => Err((at.min(self.length), "this has no `<<end>>`".to_owned())),
         }
-    }
-}
-
-impl Tokens {
-    fn take(&mut self) -> Option<Token> {
-        let token = self.left.next();
-        self.at = token.as_ref().map_or(self.at, |token| token.at);
-        token
-    }
-
-    fn first(&self) -> Option<&Token> {
-        self.left.as_slice().first()
-    }
-
-    fn peek(&self) -> Option<&Kind> {
-        self.first().map(|token| &token.kind)
-    }
-
-    /// Where the next is, or else the last was.
-    fn place(&self) -> usize {
-        self.first().map_or(self.at, |token| token.at)
-    }
-
-    fn next_word(&self, wanted: &str) -> bool {
-        matches!(self.peek(), Some(Kind::Word(word)) if word == wanted)
-    }
-
-    fn end(&self) -> Result<(), Problem> {
-        match self.first() {
-            None => Ok(()),
-            Some(token) => Err((token.at, "`>>` must come here".to_owned())),
-        }
-    }
-
-    /// `$key, $value :=` or `$value :=`, if one of them is there.
-    fn range_variables(&mut self) -> Result<(Option<String>, Option<String>), Problem> {
-        let ahead: Vec<Kind> = self.left.clone().take(4).map(|token| token.kind).collect();
-        let taken = match ahead.as_slice() {
-            [Kind::Variable(key), Kind::Comma, Kind::Variable(value), Kind::Declare] => {
-                ((Some(key.clone()), Some(value.clone())), 4)
-            }
-            [Kind::Variable(value), Kind::Declare, ..] => ((None, Some(value.clone())), 2),
-            [Kind::Variable(_), Kind::Assign | Kind::Comma, ..] => {
-                return Err((self.place(), "write `range $i, $value := …`".to_owned()));
-            }
-            _ => ((None, None), 0),
-        };
-        for _ in 0..taken.1 {
-            self.take();
-        }
-        Ok(taken.0)
     }
 }

@@ -228,6 +228,6 @@ fn question_of_nodes(
     if names.is_empty() { Ok(None) } else { rule.nodes_named(kinds, &names).map(Some) }
 }
 
-fn wrong(problem: QueryProblem) -> QueryFailure {
-    failure(QueryFailureReason::Refused, problem.to_string())
+fn wrong(QueryProblem(problem): QueryProblem) -> QueryFailure {
+    failure(QueryFailureReason::Refused, problem)
 }

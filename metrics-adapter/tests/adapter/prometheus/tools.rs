@@ -167,7 +167,7 @@ fn the_status_page_shows_each_metric_with_its_demand_its_query_and_its_last_answ
         "<strong>pods/http_requests_per_second</strong>",
         "by (pod",
         "2 samples",
-        "<code>namespaces/http_requests_per_second</code>",
+        "<code>http_requests_per_second</code> <span class=\"soft\">of namespaces, pods</span>",
         "http_requests_total{namespace!=&quot;&quot;,pod!=&quot;&quot;}",
     ] {
         assert!(page.contains(said), "no {said:?}: {page}");

@@ -49,7 +49,12 @@ pub(crate) struct Stage {
 impl Stage {
     /// With the roles of `k8s/metrics-adapter/complete`.
     pub(crate) fn new() -> Self {
-        Self::with(Options::default(), &roles(&COMPLETE))
+        Self::of(Options::default())
+    }
+
+    /// With the roles of `k8s/metrics-adapter/complete`, and an API server that is so.
+    pub(crate) fn of(options: Options) -> Self {
+        Self::with(options, &roles(&COMPLETE))
     }
 
     pub(crate) fn with(options: Options, roles: &[Value]) -> Self {

@@ -16,10 +16,12 @@ fn apply(file: &str, flags: &[&str]) -> Result<Config, String> {
 const FILE: &str = "prometheus: {url: 'http://file', method: POST, relistInterval: 2m, maxAge: 5m, bearerTokenFile: /file, \
                     headers: {A: file, B: file}, tls: {caFile: /file, certFile: /file, keyFile: /file}}";
 
+type Change = fn(&mut PrometheusSettings);
+
 #[test]
 fn each_flag_wins_over_the_file() {
     let in_file = apply(FILE, &[]).unwrap().prometheus.unwrap();
-    let cases: [(&[&str], fn(&mut PrometheusSettings)); 8] = [
+    let cases: [(&[&str], Change); 8] = [
         (&["--prometheus-url", "https://flag/prefix/"], |own| own.url = "https://flag/prefix".parse().unwrap()),
         (&["--prometheus-verb", "GET"], |own| own.method = Method::GET),
         (&["--metrics-relist-interval", "10m"], |own| {

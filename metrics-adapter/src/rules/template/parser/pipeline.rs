@@ -11,7 +11,7 @@ impl Parser {
     pub(super) fn pipeline(&mut self, tokens: &mut Tokens) -> Result<(Pipeline, Type), Problem> {
         let at = tokens.place();
         self.deeper(at, |parser| {
-            let keeps = parser.keeps(tokens)?;
+            let keeps = keeps(tokens)?;
             let mut commands = Vec::new();
             let mut kind = None;
             loop {
@@ -29,22 +29,6 @@ impl Parser {
             }
             Ok((Pipeline { keeps, commands }, kind))
         })
-    }
-
-    fn keeps(&mut self, tokens: &mut Tokens) -> Result<Option<Keeps>, Problem> {
-        let mut ahead = tokens.left.clone().map(|token| token.kind);
-        let (Some(Kind::Variable(name)), Some(sign)) = (ahead.next(), ahead.next()) else { return Ok(None) };
-        let is_new = sign == Kind::Declare;
-        if !is_new && sign != Kind::Assign {
-            return Ok(None);
-        }
-        let at = tokens.place();
-        tokens.take();
-        tokens.take();
-        match name.as_str() {
-            "" => Err((at, "`$` is everything there is, and stays so".to_owned())),
-            _ => Ok(Some(Keeps { name, is_new })),
-        }
     }
 
     fn keep(&mut self, keeps: &Keeps, kind: Type, at: usize) -> Result<(), Problem> {
@@ -166,5 +150,22 @@ impl Parser {
             kind = kind.field(self.schema, step).map_err(|problem| (step.at, problem))?;
         }
         Ok(Some((Operand { at, base, steps }, kind)))
+    }
+}
+
+/// The variable that a pipeline is kept as, if it is.
+fn keeps(tokens: &mut Tokens) -> Result<Option<Keeps>, Problem> {
+    let mut ahead = tokens.left.clone().map(|token| token.kind);
+    let (Some(Kind::Variable(name)), Some(sign)) = (ahead.next(), ahead.next()) else { return Ok(None) };
+    let is_new = sign == Kind::Declare;
+    if !is_new && sign != Kind::Assign {
+        return Ok(None);
+    }
+    let at = tokens.place();
+    tokens.take();
+    tokens.take();
+    match name.as_str() {
+        "" => Err((at, "`$` is everything there is, and stays so".to_owned())),
+        _ => Ok(Some(Keeps { name, is_new })),
     }
 }

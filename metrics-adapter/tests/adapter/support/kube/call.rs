@@ -35,6 +35,8 @@ impl Call {
         let (resource, name, subresource) = match rest {
             [] => ("", "", String::new()),
             [resource] => (*resource, "", String::new()),
+            // What comes after `proxy` is a path of whom is asked.
+            [resource, name, "proxy", ..] => (*resource, *name, "proxy".to_owned()),
             [resource, name, subresource @ ..] => (*resource, *name, subresource.join("/")),
         };
         let asked = Attributes {

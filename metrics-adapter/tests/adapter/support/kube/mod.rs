@@ -2,6 +2,7 @@
 //! All of it answers from a runtime of its own; the tests call it like any other code.
 #![allow(dead_code, unused_imports, reason = "it offers more than the tests of today need")]
 
+mod backends;
 pub(crate) mod base64;
 mod body;
 mod call;
@@ -21,6 +22,7 @@ mod rbac;
 mod requests;
 mod resources;
 mod reviews;
+mod scales;
 mod selectors;
 mod server;
 mod status;
@@ -31,6 +33,7 @@ mod watches;
 mod writes;
 
 pub(crate) use client::{Client, Reply, Wire};
+pub(crate) use clock::rfc3339;
 pub(crate) use exposition::{ContainerModel, NodeModel, PodModel};
 pub(crate) use kubelets::{FakeKubelets, KubeletFault};
 pub(crate) use pki::{Authority, Leaf, Pair, Pki, Usage};

@@ -20,7 +20,7 @@ use super::reviews::{self, AUDIENCE};
 use super::server::Shared;
 use super::status::Refusal;
 use super::writes::Writing;
-use super::{discovery, lists, tally, watches};
+use super::{backends, discovery, lists, scales, tally, watches};
 
 /// etcd takes no more.
 const MOST: usize = 3 << 20;
@@ -51,6 +51,9 @@ impl Host for Shared {
             self.faults.befall(&noted).await?;
             let user = authenticate(&self, &noted.authorization)?;
             authorize(&self, &user, &call)?;
+            if let Some(answer) = backends::answer(&self, &user, &call, &head.headers).await {
+                return answer;
+            }
             let body = Limited::new(body, MOST).collect().await;
             let body = body.map_err(|_| {
                 Refusal::new(413, "RequestEntityTooLarge", "Request entity too large: limit is 3145728")
@@ -79,7 +82,11 @@ fn dispatch(
 ) -> Answer {
     let asked = &call.asked;
     if asked.resource.is_empty() {
-        let Some((media, text)) = discovery::document(&call.path) else { return Ok(no_such_page()) };
+        let accept = header(headers, "accept");
+        let aggregated = discovery::aggregated(shared, &call.path, &accept);
+        let Some((media, text)) = aggregated.or_else(|| discovery::document(&call.path)) else {
+            return Ok(no_such_page());
+        };
         return if call.method == "GET" {
             Ok(respond(200, media, Body::whole(text)))
         } else {
@@ -99,6 +106,7 @@ fn dispatch(
     let form = Form::accepted(&header(headers, "accept"), &asked.verb)?;
     let writing = Writing { shared, resource, call, form, content_type: &content_type, user_agent: &user_agent, body };
     match asked.verb.as_str() {
+        "get" if asked.subresource == "scale" => scales::get(shared, resource, call).map(|text| json((200, text))),
         "get" => lists::get(shared, resource, call, form).map(|text| json((200, text))),
         "list" => lists::list(shared, resource, call, form).map(|text| json((200, text))),
         "watch" => {
@@ -118,7 +126,12 @@ fn fits(resource: &Resource, call: &Call) -> bool {
     let asked = &call.asked;
     let scope = resource.namespaced || asked.namespace.is_empty() || resource.name == "namespaces";
     let single = !resource.namespaced || call.name.is_empty() || !asked.namespace.is_empty();
-    let subresource = asked.subresource.is_empty() || (asked.subresource == "status" && resource.status);
+    let subresource = match asked.subresource.as_str() {
+        "" => true,
+        "status" => resource.status,
+        "scale" => scales::has(resource) && call.method == "GET",
+        _ => false,
+    };
     scope && single && subresource
 }
 

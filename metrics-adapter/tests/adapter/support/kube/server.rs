@@ -10,6 +10,7 @@ use rustls::ServerConfig;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
+use super::backends::Backends;
 use super::call::Form;
 use super::faults::Faults;
 use super::listener::Listener;
@@ -30,13 +31,15 @@ pub(crate) struct Options {
     /// Whether it knows the streaming list, as servers since 1.32 do.
     pub(crate) watch_list: bool,
     pub(crate) bookmark_every: Duration,
+    /// Whether it knows aggregated discovery, as servers since 1.26 do.
+    pub(crate) aggregated_discovery: bool,
     /// A new one, if there is none.
     pub(crate) pki: Option<Arc<Pki>>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { watch_list: true, bookmark_every: Duration::from_secs(1), pki: None }
+        Self { watch_list: true, bookmark_every: Duration::from_secs(1), aggregated_discovery: true, pki: None }
     }
 }
 
@@ -60,6 +63,7 @@ pub(crate) struct Shared {
     pub(crate) allow: Mutex<Option<Rule>>,
     /// Whether callers need what RBAC grants.
     pub(crate) enforced: AtomicBool,
+    pub(crate) backends: Backends,
     pub(crate) tls: Mutex<Arc<ServerConfig>>,
     pub(crate) handshakes: AtomicUsize,
     watches: Mutex<HashMap<&'static str, Arc<AtomicUsize>>>,
@@ -98,12 +102,14 @@ impl FakeKube {
             rbac: Mutex::new(Rbac::new()),
             allow: Mutex::default(),
             enforced: AtomicBool::new(false),
+            backends: Backends::default(),
             tls: Mutex::new(identity.server_config(PROTOCOLS)),
             handshakes: AtomicUsize::new(0),
             watches: Mutex::default(),
         });
         let address = (IpAddr::V4(Ipv4Addr::LOCALHOST), 0).into();
         let listener = Listener::start(address, Arc::clone(&shared));
+        *shared.backends.identity.lock().unwrap() = Some(Arc::new(pki.front_proxy_client()));
         let kube = Self { shared, listener, pki };
         for namespace in ["default", "kube-system", "kube-public"] {
             kube.namespace(namespace);
