@@ -151,7 +151,7 @@ async fn what_is_no_answer_is_told_with_what_to_do() {
             "200 OK",
             "{\"status\":\"success\",\"data\":{\"resultType\":\"vec",
             Malformed,
-            "JSON that cannot be read, or not to its end: EOF while parsing a string at line 1 column 42".to_owned(),
+            "JSON that cannot be read, or not to its end: EOF while parsing a string at line 1 column 45".to_owned(),
         ),
         ("200 OK", "{\"status\":\"success\"}", Malformed, "an answer without data".to_owned()),
         (

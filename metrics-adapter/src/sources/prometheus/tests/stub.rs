@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use rustls::pki_types::PrivateKeyDer;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -39,8 +38,6 @@ pub(super) enum Reply {
     Stream(&'static str, fn(usize) -> String, usize, &'static str),
     /// Nothing, ever.
     Hang,
-    /// The same after a while.
-    Late(Duration, Box<Reply>),
 }
 
 pub(super) fn ok(body: impl Into<String>) -> Reply {
@@ -144,15 +141,11 @@ impl Stub {
         let mut unread = Vec::new();
         loop {
             let request = request(&mut stream, &mut unread).await?;
-            let mut reply = {
+            let reply = {
                 self.heard.lock().unwrap().push(request.clone());
                 let script = Arc::clone(&self.script.lock().unwrap());
                 script(&request)
             };
-            while let Reply::Late(pause, after) = reply {
-                tokio::time::sleep(pause).await;
-                reply = *after;
-            }
             match reply {
                 Reply::Answer(status, body) => {
                     let length = body.len();
@@ -175,7 +168,7 @@ impl Stub {
                     stream.write_all(end.as_bytes()).await.ok()?;
                     return stream.shutdown().await.ok();
                 }
-                Reply::Hang | Reply::Late(..) => std::future::pending().await,
+                Reply::Hang => std::future::pending().await,
             }
         }
     }

@@ -1,6 +1,7 @@
 use super::stub::{Reply, Request, Stub, status, vector};
 use super::*;
-use crate::model::{Absence, Usage};
+use crate::cluster::{Builder, Node, Pod};
+use crate::model::{Absence, Labels, Usage};
 use crate::store::PodUsage;
 
 const RESOURCES: &str = "resources: {overrides: {instance: {resource: node}, namespace: {resource: namespace}, pod: {resource: pod}}}, containerLabel: container";
@@ -11,6 +12,29 @@ fn rules() -> String {
         format!("{{containerQuery: {}, nodeQuery: {}, {RESOURCES}}}", query("container"), query("node"))
     };
     format!("resourceRules:\n  cpu: {}\n  memory: {}\n  window: 3m\n", rule("cpu"), rule("memory"))
+}
+
+/// What must be named where one question cannot be about all.
+fn view() -> View {
+    let mut builder = Builder::default();
+    for (key, name) in (1..).zip(["web-1", "web-2", "web-3"]) {
+        let pod = Pod {
+            key,
+            namespace: "shop".into(),
+            name: name.into(),
+            labels: Labels::default(),
+            container: None,
+            node: None,
+            target: None,
+            problem: None,
+        };
+        builder.pod(Arc::new(pod), Vec::new());
+    }
+    for name in ["node-1", "node-2"] {
+        let (labels, addresses) = (Labels::default(), Vec::new());
+        builder.node(Node { name: name.into(), labels, addresses, kubelet_port: None });
+    }
+    builder.build()
 }
 
 fn container(pod: &str, name: &str) -> String {
@@ -42,7 +66,7 @@ fn of_pod(usage: &PodUsage) -> Vec<(&str, Result<(u64, u64), Absence>)> {
 #[tokio::test]
 async fn what_pods_and_nodes_use_is_asked_whether_somebody_wants_to_know_or_not() {
     let stub = Stub::new(used).await;
-    let running = Running::of(config(&stub, &rules()));
+    let running = Running::among(config(&stub, &rules()), view());
     let began = running.clock.moment();
     eventually("both", || {
         let usage = running.usage.borrow();
@@ -76,7 +100,7 @@ async fn what_is_wrong_with_the_queries_of_nodes_is_no_matter_of_pods() {
         false => used(request),
     })
     .await;
-    let running = Running::of(config(&stub, &rules()));
+    let running = Running::among(config(&stub, &rules()), view());
     let failure = eventually("a failure", || running.usage.borrow().nodes.failure.clone()).await;
     assert_eq!(failure.to_string(), "refused: bad_data: no");
     eventually("pods", || running.usage.borrow().pods.at).await;
@@ -89,7 +113,7 @@ async fn what_is_wrong_with_the_queries_of_nodes_is_no_matter_of_pods() {
 #[tokio::test]
 async fn without_the_rules_or_with_another_prometheus_nothing_is_known() {
     let stub = Stub::new(used).await;
-    let running = Running::of(config(&stub, &rules()));
+    let running = Running::among(config(&stub, &rules()), view());
     let known = || running.usage.borrow().pods.at.zip(running.usage.borrow().nodes.at);
     eventually("both", known).await;
     let other = Stub::new(|_| Reply::Hang).await;
