@@ -154,7 +154,7 @@ fn who_may_not_what_they_must_is_named() {
 fn what_the_adapter_says_of_its_sources_is_told() {
     let down =
         |place: &str| json!({"pod": place, "name": place, "state": "down", "error": {"problem": "connection refused"}});
-    let cases: [(&str, Value, &str, &str); 8] = [
+    let cases: [(&str, Value, &str, &str); 10] = [
         ("ready", json!(false), "is not ready", "log"),
         (
             "files",
@@ -172,9 +172,25 @@ fn what_the_adapter_says_of_its_sources_is_told() {
         ),
         (
             "prometheus",
-            json!({"url": "http://prom:9090", "up": false, "failure": "no such host"}),
+            json!({"url": "http://prom:9090", "up": false, "error": {"reason": "connection", "problem": "no such host"}}),
             "Prometheus at http://prom:9090 gives it nothing: no such host",
             "see that Prometheus runs",
+        ),
+        (
+            "prometheus",
+            json!({"url": "http://prom:9090", "up": true, "rules": [
+                {"kind": "rules", "line": 7, "seriesQuery": "x{", "error": {"reason": "refused", "problem": "parse error"}},
+            ]}),
+            "rules, line 7: the series of \"x{\" cannot be listed: parse error",
+            "mend its seriesQuery",
+        ),
+        (
+            "prometheus",
+            json!({"url": "http://prom:9090", "up": true, "queries": [
+                {"metric": "pods/m", "query": "sum(", "error": {"reason": "refused", "problem": "parse error"}},
+            ]}),
+            "the query for pods/m fails: parse error",
+            "mend its query",
         ),
         (
             "targets",
