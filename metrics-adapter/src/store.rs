@@ -32,7 +32,7 @@ pub use catalog::{Catalog, CatalogReader, PrometheusState, RuleListing};
 pub use demand::{Asked, AskedState, Demand};
 pub use node::{ContainerUsage, NodeRecord, PodUsage};
 pub use record::{MetricRecord, PodRecord, Selects, SeriesValue, TargetState};
-pub use resource::{Answered, ResourceUsage};
+pub use resource::{Answered, NodeUsages, ResourceUsage};
 
 use counter::CounterHistory;
 use gauge::GaugeHistory;

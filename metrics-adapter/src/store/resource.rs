@@ -11,8 +11,11 @@ pub struct ResourceUsage {
     /// The pods, sorted by namespace and name.
     pub pods: Answered<Arc<[PodUsage]>>,
     /// The nodes, by name.
-    pub nodes: Answered<Arc<HashMap<Arc<str>, Result<Usage, Absence>>>>,
+    pub nodes: Answered<Arc<NodeUsages>>,
 }
+
+/// What nodes use, or why that is not known, by name.
+pub type NodeUsages = HashMap<Arc<str>, Result<Usage, Absence>>;
 
 /// What was made from answers, and how asking for it does.
 #[derive(Clone, Debug, Default)]

@@ -21,7 +21,7 @@ use crate::rules::{ListedSeries, Offers, SeriesRule};
 use crate::store::{Catalog, RuleListing};
 
 /// For all series of a rule, from first to last.
-const TIMEOUT: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_mins(1);
 /// Listing takes at most this part of the time.
 const SHARE: u32 = 10;
 /// While a listing goes on, what was found so far is published so often.

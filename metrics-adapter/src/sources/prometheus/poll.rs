@@ -59,9 +59,10 @@ impl Poller {
             let client = clients.borrow_and_update().clone();
             changes.mark_unchanged();
             let began = self.clock.moment();
-            let outcome = match std::mem::take(&mut is_new) {
-                true => self.server.query(&asked.question).await,
-                false => self.server.query_again(&asked.question).await,
+            let outcome = if std::mem::take(&mut is_new) {
+                self.server.query(&asked.question).await
+            } else {
+                self.server.query_again(&asked.question).await
             };
             if is_another(client.as_deref(), clients.borrow().as_deref()) {
                 // What the one before said is not what this one says.
@@ -161,8 +162,8 @@ mod tests {
 
     const INTERVAL: Duration = Duration::from_secs(5);
 
-    fn answer(took: Duration) -> Result<Answer, QueryFailure> {
-        Ok(Answer { generation: 1, samples: Vec::new(), at: Moment::default(), took, warnings: Vec::new() })
+    fn answer(took: Duration) -> Answer {
+        Answer { generation: 1, samples: Vec::new(), at: Moment::default(), took, warnings: Vec::new() }
     }
 
     fn course() -> (Course, Client, Moment) {
@@ -175,11 +176,11 @@ mod tests {
     #[tokio::test]
     async fn a_question_keeps_its_place_in_the_interval() {
         let (mut course, client, mut now) = course();
-        let first = course.pause(Some(&client), &answer(Duration::ZERO), now, None);
+        let first = course.pause(Some(&client), &Ok(answer(Duration::ZERO)), now, None);
         assert!(first >= INTERVAL / 2 && first <= INTERVAL * 3 / 2, "{first:?}");
         now = now.after(first);
         for late in [Duration::ZERO, Duration::from_millis(100), Duration::ZERO] {
-            let pause = course.pause(Some(&client), &answer(Duration::ZERO), now.after(late), None);
+            let pause = course.pause(Some(&client), &Ok(answer(Duration::ZERO)), now.after(late), None);
             assert_eq!(pause + late, INTERVAL);
             now = now.after(INTERVAL);
         }
@@ -190,7 +191,7 @@ mod tests {
     async fn what_is_expensive_is_asked_more_seldom_and_its_answer_is_good_for_longer() {
         let (mut course, client, now) = course();
         let took = Duration::from_secs(2);
-        let pause = course.pause(Some(&client), &answer(took), now, None);
+        let pause = course.pause(Some(&client), &Ok(answer(took)), now, None);
         assert!(pause >= took * 10 && pause <= took * 30, "{pause:?}");
         let (stale_after, failure) = (course.stale_after(Some(&client)), QueryFailureReason::Timeout);
         assert_eq!(stale_after, took * 60);

@@ -1,6 +1,6 @@
 mod reading;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,9 +19,9 @@ use crate::kubernetes::Backoff;
 use crate::model::{Answer, Kinds, QueryFailure, QueryFailureReason, Question};
 use crate::reload;
 use crate::rules::{ContainersQuery, QueryProblem, ResourceRule, ResourceRules};
-use crate::store::{Answered, PodUsage, ResourceUsage};
+use crate::store::{Answered, NodeUsages, PodUsage, ResourceUsage};
 
-use reading::{Containers, NodeUsage, Nodes, Quantity, Read};
+use reading::{Containers, Nodes, Quantity, Read};
 
 /// What HPAs and people look at every 15 s need not be newer.
 const SHORTEST: Duration = Duration::from_secs(10);
@@ -54,7 +54,10 @@ struct Pods;
 
 struct OfNodes;
 
-/// An answer about containers, of the namespace or of all, and the query.
+/// A question about the containers of a namespace, or of all.
+type AboutContainers = (Option<Arc<str>>, ContainersQuery);
+
+/// The same with its answer.
 type OfContainers = (Option<Arc<str>>, ContainersQuery, Answer);
 
 impl Part for Pods {
@@ -81,7 +84,7 @@ impl Part for Pods {
 
 impl Part for OfNodes {
     const WHAT: &str = "nodes";
-    type Value = Arc<HashMap<Arc<str>, NodeUsage>>;
+    type Value = Arc<NodeUsages>;
 
     async fn ask(usages: &Usages, rules: &ResourceRules) -> Result<Read<Self::Value>, QueryFailure> {
         let (cpu, memory) = tokio::try_join!(usages.nodes(&rules.cpu), usages.nodes(&rules.memory))?;
@@ -200,7 +203,7 @@ fn questions_of_containers(
     rule: &ResourceRule,
     kinds: &Kinds,
     view: &View,
-) -> Result<Vec<(Option<Arc<str>>, ContainersQuery)>, QueryProblem> {
+) -> Result<Vec<AboutContainers>, QueryProblem> {
     if let Some(query) = rule.containers(kinds)? {
         return Ok(vec![(None, query)]);
     }

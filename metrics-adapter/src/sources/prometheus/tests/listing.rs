@@ -49,7 +49,7 @@ async fn series_are_counted_by_their_name_and_the_names_of_their_labels() {
 async fn series_are_asked_for_from_so_long_ago_until_now() {
     let stub = Stub::new(|_| series(&[])).await;
     let before = Clock::start().now().wall.seconds();
-    let settings = PrometheusSettings { max_age: Duration::from_secs(7 * 60), ..settings(&stub) };
+    let settings = PrometheusSettings { max_age: Duration::from_mins(7), ..settings(&stub) };
     assert_eq!(list_once(&settings, FIRST, Clock::start()).await, Ok(Vec::new()));
     let [request] = &stub.heard()[..] else { panic!("asked once") };
     assert_eq!((&*request.method, &*request.path), ("POST", "/api/v1/series"));

@@ -58,7 +58,10 @@ fn used(request: &Request) -> Reply {
     }
 }
 
-fn of_pod(usage: &PodUsage) -> Vec<(&str, Result<(u64, u64), Absence>)> {
+/// Nanocores and bytes.
+type Numbers = Result<(u64, u64), Absence>;
+
+fn of_pod(usage: &PodUsage) -> Vec<(&str, Numbers)> {
     let numbers = |usage: Usage| (usage.cpu_nanocores, usage.memory_bytes);
     usage.containers.iter().map(|own| (&*own.name, own.usage.map(numbers))).collect()
 }
@@ -95,9 +98,12 @@ async fn what_pods_and_nodes_use_is_asked_whether_somebody_wants_to_know_or_not(
 
 #[tokio::test]
 async fn what_is_wrong_with_the_queries_of_nodes_is_no_matter_of_pods() {
-    let stub = Stub::new(|request| match request.query().contains("_node") {
-        true => status("400 Bad Request", r#"{"status":"error","errorType":"bad_data","error":"no"}"#),
-        false => used(request),
+    let stub = Stub::new(|request| {
+        if request.query().contains("_node") {
+            status("400 Bad Request", r#"{"status":"error","errorType":"bad_data","error":"no"}"#)
+        } else {
+            used(request)
+        }
     })
     .await;
     let running = Running::among(config(&stub, &rules()), view());

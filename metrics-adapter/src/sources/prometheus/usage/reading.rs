@@ -4,13 +4,10 @@ use std::time::Duration;
 
 use crate::model::{Absence, Answer, Moment, Usage};
 use crate::rules::ContainersQuery;
-use crate::store::{ContainerUsage, PodUsage};
+use crate::store::{ContainerUsage, NodeUsages, PodUsage};
 
 /// More than there can be, of nanocores as of bytes.
 const TOO_MUCH: f64 = 9.0e18;
-
-/// What a node uses, or why that is not known.
-pub(super) type NodeUsage = Result<Usage, Absence>;
 
 /// What was made of the answers to some questions.
 pub(super) struct Read<T> {
@@ -37,9 +34,12 @@ struct Found {
     memory: Option<f64>,
 }
 
-/// By namespace and pod, and then by name.
+/// A namespace and a name.
+type PodName = (Arc<str>, Arc<str>);
+
+/// By pod, and then by name.
 #[derive(Default)]
-pub(super) struct Containers(BTreeMap<(Arc<str>, Arc<str>), BTreeMap<Arc<str>, Found>>);
+pub(super) struct Containers(BTreeMap<PodName, BTreeMap<Arc<str>, Found>>);
 
 /// By name.
 #[derive(Default)]
@@ -102,7 +102,7 @@ impl Nodes {
         }
     }
 
-    pub(super) fn into_usage(self, at: Moment, window: Duration) -> Arc<HashMap<Arc<str>, NodeUsage>> {
+    pub(super) fn into_usage(self, at: Moment, window: Duration) -> Arc<NodeUsages> {
         Arc::new(self.0.into_iter().map(|(name, found)| (name, found.usage(at, window))).collect())
     }
 }
@@ -116,7 +116,7 @@ impl Found {
     }
 
     /// One of the two alone is no usage, nor is one of them that is not a number.
-    fn usage(self, at: Moment, window: Duration) -> NodeUsage {
+    fn usage(self, at: Moment, window: Duration) -> Result<Usage, Absence> {
         let (cores, bytes) = self.cpu.zip(self.memory).ok_or(Absence::NoSeries)?;
         let whole = |value: f64| {
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it was just compared")]
