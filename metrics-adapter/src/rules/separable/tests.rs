@@ -67,7 +67,6 @@ fn one_query_for_all_objects_is_asked_where_no_objects_value_changes_by_that() {
         "sort_desc(sum by (G) (S))",
         "sum(S) by (pod, namespace)",
         "sum(S) by (namespace, pod, container)",
-        "sum(<<.Series>>{<<.LabelMatchers>>}) by (<<range $i, $l := .GroupBySlice>><<$l>>,<<end>>)",
         "sum(<<.Series>>{x=\"<<.LabelValuesByName.x>>\",<<.LabelMatchers>>}) by (<<.GroupBy>>)",
         "sum(<<.Series>>{<<.LabelMatchers>>}) by (<<index .GroupBySlice 0>>, namespace)",
     ];
@@ -182,4 +181,14 @@ fn a_query_that_nobody_could_read_through_is_not_read() {
     assert!(!is_separable(&format!("<<.Series>>{{<<.LabelMatchers>>}}{}", "+1".repeat(5_000)), &pods()));
     assert!(!is_separable(&format!("{}<<.Series>>{{<<.LabelMatchers>>}}", "-".repeat(5_000)), &pods()));
     assert!(!is_separable(&format!("<<.Series>>{{<<.LabelMatchers>>}}{}", " or a".repeat(5_000)), &pods()));
+}
+
+#[test]
+fn what_is_repeated_for_each_label_to_group_by_is_not_asked_for_all_at_once() {
+    for query in [
+        "sum by (<<.GroupBy>>) (<<range $i, $l := .GroupBySlice>>a{<<$.LabelMatchers>>} + <<end>>a{<<.LabelMatchers>>})",
+        "sum(a{<<.LabelMatchers>>}) by (<<.GroupBy>>) + 0 <<range $i, $l := .GroupBySlice>>+ <<$i>> + 1<<end>>",
+    ] {
+        assert!(!is_separable(query, &pods()), "{query}");
+    }
 }
