@@ -223,7 +223,7 @@ mod tests {
         let pod = |rest: &str| format!("pods:\n- name: a\n  namespace: b\n{rest}\n");
         let table = [
             ("pods: []".to_owned(), "does not end with a line's end: is it still being written?"),
-            ("pod: []\n".to_owned(), "line 1, column 1: `pods` is missing"),
+            ("pod: []\n".to_owned(), "line 1, column 1: pod: unknown key; did you mean `pods`?"),
             (pod(""), "line 2, column 3: pods[0]: `url` is missing"),
             (
                 pod("  url: ftp://h/"),

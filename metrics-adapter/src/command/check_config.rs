@@ -14,7 +14,7 @@ use asked::{Finds, Sight};
 /// Says in words what a configuration does; with a Prometheus, what comes of it there.
 pub(super) fn run(file: &Path, prometheus: Option<Uri>) -> Result<(), CommandError> {
     let config = read(file).map_err(CommandError::Failed)?;
-    print(&format!("{}: good", file.display()));
+    print(&format!("{}: well formed", file.display()));
     for warning in config.warnings() {
         print(&format!("warning: {warning}"));
     }

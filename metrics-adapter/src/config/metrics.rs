@@ -148,7 +148,7 @@ fn question(node: &Node, path: &str, warnings: &mut Warnings) -> Result<Question
         warnings.add(
             node,
             path,
-            format!("Prometheus will refuse it: {complaint}; it is kept for stores that know more"),
+            format!("Prometheus 3 will refuse it: {complaint}; it is kept for stores that know more"),
         );
     }
     Ok(Question { window: window(&query), query: query.into() })

@@ -16,7 +16,7 @@ pub(super) fn rule(node: &Node, path: &str, is_custom: bool, warnings: &mut Warn
     let series_query = fields.required("seriesQuery", |node, path| {
         let query = filled(node, path)?;
         if let Some(complaint) = complaint(&query) {
-            warnings.add(node, path, format!("Prometheus will refuse it: {complaint}"));
+            warnings.add(node, path, format!("Prometheus 3 will refuse it: {complaint}"));
         }
         Ok(query)
     })?;
@@ -111,7 +111,7 @@ fn query(node: &Node, path: &str, warnings: &mut Warnings) -> Result<Template, P
         warnings.add(
             node,
             path,
-            format!("Prometheus will refuse what it makes: {complaint}; it is kept for stores that know more"),
+            format!("Prometheus 3 will refuse what it makes: {complaint}; it is kept for stores that know more"),
         );
     }
     Ok(template)

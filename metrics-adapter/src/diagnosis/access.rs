@@ -135,7 +135,7 @@ impl Examination<'_> {
     async fn must(&mut self, by: &Registration, account: &str, deed: &Deed, cure: &str) -> Result<(), Fault> {
         let subject = format!("ServiceAccount {}/{account}", by.namespace);
         if self.may(&subject, (&by.namespace, account), deed).await? == Some(false) {
-            return Err(Fault::new(subject, format!("{} may not {}", by.subject(), deed.words()), cure));
+            return Err(Fault::new(subject, format!("may not {}, as {} must", deed.words(), by.subject()), cure));
         }
         Ok(())
     }

@@ -31,7 +31,7 @@ impl Examination<'_> {
         needs: Option<&str>,
         behind: &Behind,
     ) -> Result<Option<Vec<String>>, Fault> {
-        let (api, path) = (registered.api, format!("/apis/{}/{}", registered.api.group(), registered.version));
+        let (api, path) = (registered.api, registered.path());
         let answer = match self.asker.json(&path).await {
             Ok(answer) => answer,
             Err(Unanswered::Failed { code: Some(code), text }) => {
@@ -42,9 +42,8 @@ impl Examination<'_> {
                     cure(registered, behind, &format!(": {code}"), &text),
                 ));
             }
-            Err(Unanswered::Missing(_)) if registered.by.is_none() && needs.is_none() => return Ok(None),
             Err(Unanswered::Missing(text)) => {
-                let wrong = format!("{path} is not served: 404 {text}");
+                let wrong = format!("{path} is not served: {text}");
                 let cure = match &registered.by {
                     Some(by) => {
                         format!("{} serves something else: point the APIService at a server of {api}", by.subject())
@@ -75,16 +74,17 @@ impl Examination<'_> {
 }
 
 fn no_metrics(registered: &Registered) -> String {
-    let program = registered.by.as_ref().map_or(Program::Unknown, |by| by.program);
-    match program {
-        Program::Ours => "name metrics in the adapter's configuration: kubectl -n monitoring edit configmap metrics-adapter",
+    let Some(by) = &registered.by else { return "configure the server's metrics".to_owned() };
+    match by.program {
+        Program::Ours => format!("name metrics in the adapter's configuration: {}", by.configure()),
         Program::PrometheusAdapter => {
-            "see that its --prometheus-url answers, and that the seriesQuery of some rule finds series with a namespace and a pod"
+            "see that its --prometheus-url answers, and that the seriesQuery of some rule finds \
+                                       series with a namespace and a pod"
+                .to_owned()
         }
-        Program::Keda => "make a ScaledObject",
-        Program::MetricsServer | Program::Unknown => "configure the server's metrics",
+        Program::Keda => "make a ScaledObject".to_owned(),
+        Program::MetricsServer | Program::Unknown => "configure the server's metrics".to_owned(),
     }
-    .to_owned()
 }
 
 /// What mends what the API server says in a condition or an answer. The first of these words that it says counts.
@@ -94,7 +94,7 @@ fn cure(registered: &Registered, behind: &Behind, reason: &str, message: &str) -
     };
     let install = by.program.install(registered.api);
     let port = behind.port.map_or_else(|| "that it listens on".to_owned(), |port| port.to_string());
-    let logs = format!("the logs of the pods behind {} say why: kubectl -n {} logs", by.subject(), by.namespace);
+    let logs = format!("the log of the server says why: {}", by.logs());
     let certificate = match by.program {
         Program::Ours => "let the adapter write its authority into the caBundle, which kubectl apply -k k8s/metrics-adapter allows it to".to_owned(),
         _ => "put the authority that signed the server's certificate into the caBundle; on a toy cluster insecureSkipTLSVerify: true does without".to_owned(),

@@ -49,8 +49,9 @@ pub(super) async fn answered<T>(asked: impl Future<Output = Result<T, kube::Erro
         }),
         // It is an answer all the same: of somebody who speaks otherwise.
         Ok(Err(kube::Error::SerdeError(error))) => {
-            Err(Unanswered::Failed { code: Some(200), text: format!("with something else: {error}") })
+            Err(Unanswered::Failed { code: Some(200), text: format!("what is not understood: {error}") })
         }
+        Ok(Err(kube::Error::Service(error))) => Err(Unanswered::Failed { code: None, text: causes(&*error) }),
         Ok(Err(other)) => Err(Unanswered::Failed { code: None, text: causes(&other) }),
     }
 }
@@ -88,7 +89,7 @@ impl Asker {
     /// A path with its query, as JSON.
     pub(super) async fn json(&self, path: &str) -> Result<Value, Unanswered> {
         let text = self.text(path).await?;
-        let other = |error| Unanswered::Failed { code: Some(200), text: format!("with something else: {error}") };
+        let other = |error| Unanswered::Failed { code: Some(200), text: format!("what is not understood: {error}") };
         serde_json::from_str(&text).map_err(other)
     }
 

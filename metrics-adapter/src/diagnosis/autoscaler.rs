@@ -79,11 +79,7 @@ impl Examination<'_> {
             Err(Unanswered::Failed { code: Some(code), text }) => {
                 let wrong = format!("{} is answered with {code}: {text}", question.what);
                 let cure = match &known.by {
-                    Some(by) => format!(
-                        "the logs of the pods behind {} say why: kubectl -n {} logs",
-                        by.subject(),
-                        by.namespace
-                    ),
+                    Some(by) => format!("the log of the server says why: {}", by.logs()),
                     None => format!("see what the server of {api} logs"),
                 };
                 return Err(Fault::new(subject, wrong, cure));
@@ -143,15 +139,12 @@ fn no_metric(subject: &str, question: &Question, known: &Known, said: &str) -> F
         Some(name) => format!("name one in the HPA that is listed, as {name}"),
         None => "name one in the HPA that is listed".to_owned(),
     };
-    let rule = match known.by.as_ref().map(|by| by.program) {
-        Some(Program::Ours) => {
-            "add it to the adapter's configuration, kubectl -n monitoring edit configmap metrics-adapter"
+    let rule = match &known.by {
+        Some(by) if by.program == Program::Ours => format!("add it to the adapter's configuration, {}", by.configure()),
+        Some(by) if by.program == Program::PrometheusAdapter => {
+            "add a rule to prometheus-adapter's configuration whose seriesQuery finds its series".to_owned()
         }
-        Some(Program::PrometheusAdapter) => {
-            "add a rule to prometheus-adapter's configuration whose seriesQuery finds its series"
-        }
-        Some(Program::Keda) => "make the ScaledObject that owns it",
-        _ => "configure it where the server's metrics are",
+        _ => "configure it where the server's metrics are".to_owned(),
     };
     Fault::new(subject, format!("{wrong} (discovery does not list {wanted})"), format!("{rule}, or {instead}"))
 }

@@ -43,7 +43,7 @@ impl Fault {
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}; {}", self.subject, line(&self.wrong), line(&self.cure))
+        write!(f, "{}: {}; {}", self.subject, line(&self.wrong).trim_end_matches('.'), line(&self.cure))
     }
 }
 

@@ -15,6 +15,8 @@ struct Trouble {
     cure: String,
     /// The container whose last words would tell more.
     crashed: Option<String>,
+    /// Whether all of its containers run.
+    runs: bool,
 }
 
 impl Examination<'_> {
@@ -36,18 +38,32 @@ impl Examination<'_> {
                     trouble.wrong = format!("{}; its last words: {words}", trouble.wrong);
                 }
             }
-        } else if by.program == Program::Ours && is_running(pod) {
-            let port = ops_port(pod);
-            let path = format!("/api/v1/namespaces/{namespace}/pods/{name}:{port}/proxy/readyz?verbose");
-            // What is not ready answers 503, with the lines that say why.
-            let said = self.asker.text(&path).await.unwrap_or_else(|why| why.to_string());
-            let failed: Vec<&str> = said.lines().filter_map(|line| line.trim().strip_prefix("[-]")).collect();
-            if !failed.is_empty() {
-                trouble.wrong = format!("is not ready: {}", failed.join(", "));
-            }
+        } else if trouble.runs {
+            self.tell_of_unready(by, pod, &mut trouble).await;
         }
         let all = if pods.len() > 1 { format!(" (none of {} is ready)", pods.len()) } else { String::new() };
         Fault::new(subject, format!("{}{all}", trouble.wrong), trouble.cure)
+    }
+
+    /// What a pod that runs says itself of why it is not ready, and where more is said.
+    async fn tell_of_unready(&self, by: &Registration, pod: &Pod, trouble: &mut Trouble) {
+        let (namespace, name) = (&by.namespace, name(pod));
+        trouble.cure = format!("its log says why: kubectl -n {namespace} logs {name}");
+        if by.program == Program::MetricsServer {
+            trouble.cure.push_str(
+                ", most often of kubelets that sign their own certificates, as kind's do: --kubelet-insecure-tls on a toy cluster",
+            );
+        }
+        if by.program != Program::Ours {
+            return;
+        }
+        let path = format!("/api/v1/namespaces/{namespace}/pods/{name}:{}/proxy/readyz?verbose", ops_port(pod));
+        // What is not ready answers 503, with the lines that say why.
+        let said = self.asker.text(&path).await.unwrap_or_else(|why| why.to_string());
+        let failed: Vec<&str> = said.lines().filter_map(|line| line.trim().strip_prefix("[-]")).collect();
+        if !failed.is_empty() {
+            trouble.wrong = format!("is not ready: {}", failed.join(", "));
+        }
     }
 
     /// What is odd about pods of a Service that has others which are ready.
@@ -61,7 +77,7 @@ impl Examination<'_> {
 
 fn trouble(pod: &Pod, namespace: &str, name: &str) -> Trouble {
     let describe = format!("kubectl -n {namespace} describe pod {name} says more");
-    let plain = |wrong: String, cure: String| Trouble { wrong, cure, crashed: None };
+    let plain = |wrong: String, cure: String| Trouble { wrong, cure, crashed: None, runs: false };
     if is_leaving(pod) {
         return plain("is being deleted".to_owned(), "wait for the one that follows it".to_owned());
     }
@@ -80,7 +96,7 @@ fn trouble(pod: &Pod, namespace: &str, name: &str) -> Trouble {
         Some("Running") => {
             let said = condition(pod, "Ready").and_then(|own| own.message.as_deref()).unwrap_or_default();
             let said = if said.is_empty() { String::new() } else { format!(": {said}") };
-            plain(format!("runs and is not ready{said}"), describe)
+            Trouble { runs: true, ..plain(format!("runs and is not ready{said}"), describe) }
         }
         Some(phase @ ("Failed" | "Succeeded")) => {
             let said = statuses.and_then(|status| status.message.as_deref().or(status.reason.as_deref()));
@@ -110,6 +126,7 @@ fn of_container(status: &ContainerStatus, namespace: &str, name: &str) -> Option
                     "name an image that the nodes can pull; one of this machine is brought into kind by kind load docker-image {image}"
                 ),
                 crashed: None,
+                runs: false,
             });
         }
         "CreateContainerConfigError" | "CreateContainerError" | "RunContainerError" => {
@@ -117,6 +134,7 @@ fn of_container(status: &ContainerStatus, namespace: &str, name: &str) -> Option
                 wrong: format!("its container {container} cannot be started ({reason}){said}"),
                 cure: format!("create what it names; kubectl -n {namespace} describe pod {name} says more"),
                 crashed: None,
+                runs: false,
             });
         }
         _ => {}
@@ -139,6 +157,7 @@ fn of_container(status: &ContainerStatus, namespace: &str, name: &str) -> Option
         ),
         cure,
         crashed: Some(container.clone()),
+        runs: false,
     })
 }
 

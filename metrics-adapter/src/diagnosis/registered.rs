@@ -82,6 +82,16 @@ impl Registration {
         format!("Service {}/{}", self.namespace, self.service)
     }
 
+    /// What shows the log of what serves it.
+    pub(super) fn logs(&self) -> String {
+        format!("kubectl -n {} logs service/{}", self.namespace, self.service)
+    }
+
+    /// What changes this adapter's configuration.
+    pub(super) fn configure(&self) -> String {
+        format!("kubectl -n {} edit configmap metrics-adapter", self.namespace)
+    }
+
     /// What its certificate is made out to.
     pub(super) fn host(&self) -> String {
         format!("{}.{}.svc", self.service, self.namespace)
@@ -95,6 +105,11 @@ impl Registered {
 
     pub(super) fn subject(&self) -> String {
         format!("APIService {}", self.name())
+    }
+
+    /// Where it lists what it has.
+    pub(super) fn path(&self) -> String {
+        format!("/apis/{}/{}", self.api.group(), self.version)
     }
 
     /// Its condition `Available`: whether it is true, the reason and the message.
@@ -123,7 +138,10 @@ impl Examination<'_> {
                 Err(Unanswered::Missing(_)) => {}
                 Err(why) => {
                     let _: Option<()> = self.trail.without(&registered.subject(), why)?;
-                    all.push(registered);
+                    // Whether there is one can be told by what it does.
+                    if !matches!(self.asker.json(&registered.path()).await, Err(Unanswered::Missing(_))) {
+                        all.push(registered);
+                    }
                 }
             }
         }

@@ -57,15 +57,15 @@ impl Examination<'_> {
     }
 
     fn judge(&mut self, subject: &str, by: &Registration, status: &Value) -> Result<(), Fault> {
-        let namespace = &by.namespace;
-        let log = format!("the adapter's log says more: kubectl -n {namespace} logs deploy/metrics-adapter");
+        let log = format!("the adapter's log says more: {}", by.logs());
         let texts = |values: &Value| -> Vec<String> {
             values.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
         };
         if status["ready"] == false {
             let lines = texts(&status["readiness"]);
             let failed: Vec<&str> = lines.iter().filter_map(|line| line.strip_prefix("[-]")).collect();
-            return Err(Fault::new(subject, format!("is not ready: {}", failed.join(", ")), log));
+            let why = if failed.is_empty() { String::new() } else { format!(": {}", failed.join(", ")) };
+            return Err(Fault::new(subject, format!("is not ready{why}"), log));
         }
         let each = |values: &Value| values.as_array().cloned().unwrap_or_default();
         for file in each(&status["files"]) {
@@ -74,7 +74,7 @@ impl Examination<'_> {
                 return Err(Fault::new(
                     subject,
                     format!("{place} is wrong, and what it said before is in force: {problem}"),
-                    format!("mend it: kubectl -n {namespace} edit configmap metrics-adapter"),
+                    format!("mend it: {}", by.configure()),
                 ));
             }
         }
@@ -91,28 +91,49 @@ impl Examination<'_> {
         if let Some(problem) = problems.into_iter().flatten().next() {
             return Err(Fault::new(subject, problem, log));
         }
-        self.prometheus(subject, &status["prometheus"])?;
+        self.prometheus(subject, &status["prometheus"], by)?;
         self.read(subject, "targets", "pod", &each(&status["targets"]))?;
         self.read(subject, "kubelets", "name", &each(&status["nodes"]))
     }
 
-    fn prometheus(&mut self, subject: &str, prometheus: &Value) -> Result<(), Fault> {
+    fn prometheus(&mut self, subject: &str, prometheus: &Value, by: &Registration) -> Result<(), Fault> {
         let url = prometheus["url"].as_str().unwrap_or_default();
-        match prometheus["up"].as_bool() {
-            Some(false) => {
-                let failure = prometheus["failure"].as_str().unwrap_or("it does not answer");
-                Err(Fault::new(
-                    subject,
-                    format!("Prometheus at {url} gives it nothing: {failure}"),
-                    "see that Prometheus runs there, and that the adapter's pods can reach it",
-                ))
-            }
-            Some(true) => {
-                self.trail.good(subject, format!("Prometheus at {url} answers"));
-                Ok(())
-            }
-            None => Ok(()),
+        let problem = |of: &Value| of["error"]["problem"].as_str().map(str::to_owned);
+        if prometheus["up"] == false {
+            let failure = problem(prometheus).unwrap_or_else(|| "it does not answer".to_owned());
+            return Err(Fault::new(
+                subject,
+                format!("Prometheus at {url} gives it nothing: {failure}"),
+                "see that Prometheus runs there, and that the adapter's pods can reach it",
+            ));
         }
+        let each = |what: &str| prometheus[what].as_array().cloned().unwrap_or_default();
+        for rule in each("rules") {
+            let place = format!("{}, line {}", rule["kind"].as_str().unwrap_or("rules"), rule["line"]);
+            if let Some(failure) = problem(&rule) {
+                return Err(Fault::new(
+                    subject,
+                    format!("{place}: the series of {} cannot be listed: {failure}", rule["seriesQuery"]),
+                    format!("mend its seriesQuery, as check-config FILE --prometheus URL tries it: {}", by.configure()),
+                ));
+            }
+            if rule["series"] == 0 {
+                self.trail.remark(subject, format!("{place}: Prometheus has no series of {}", rule["seriesQuery"]));
+            }
+        }
+        for query in each("queries") {
+            if let Some(failure) = problem(&query) {
+                return Err(Fault::new(
+                    subject,
+                    format!("the query for {} fails: {failure}", query["metric"].as_str().unwrap_or_default()),
+                    format!("mend its query, {}: {}", query["query"], by.configure()),
+                ));
+            }
+        }
+        if prometheus["up"] == true {
+            self.trail.good(subject, format!("Prometheus at {url} answers"));
+        }
+        Ok(())
     }
 
     /// That some are down is their own affair; that all are is the adapter's.

@@ -71,8 +71,8 @@ impl AskedMetric {
     fn value<'o>(&self, answer: &Answer, object: ObjectReference<'o>) -> Result<Value<'o>, Absence> {
         let Reading { allow_negative, as_prometheus_adapter, series, .. } = &self.reading;
         let index = self.index.as_ref().ok_or(Absence::NoSeries)?;
-        let place = if object.resource.namespaced { object.namespace } else { "" };
-        let mut samples = index.of_object(answer, place, object.name).filter(|sample| series.matches(&sample.labels));
+        let mut samples =
+            index.of_object(answer, object.namespace, object.name).filter(|sample| series.matches(&sample.labels));
         let sample = if *as_prometheus_adapter {
             samples.next_back()
         } else {
@@ -143,11 +143,13 @@ impl Wanted {
     /// As a rule of prometheus-adapter's has it.
     fn offer(&self, resource: GroupResource, instant: &Instant) -> Result<(Question, Reading), Missing> {
         let offers = &instant.catalog.offers;
-        let here = self.namespace.is_some() && resource.namespaced;
+        let here = self.namespace.is_some();
         // Pods of all namespaces may be asked for where each is told from those of the others.
         let elsewhere = || if self.name == "*" { offers.custom(&self.metric, resource, true) } else { None };
         let offer = offers.custom(&self.metric, resource, here);
-        let Some(offer) = offer.or_else(|| if here { None } else { elsewhere() }) else {
+        // What is in no namespace may be asked for in one, where its series name none.
+        let nowhere = || if resource.namespaced { None } else { offers.custom(&self.metric, resource, false) };
+        let Some(offer) = offer.or_else(|| if here { nowhere() } else { elsewhere() }) else {
             return Err(Missing::Unknown(self.nothing(&self.resource, &self.not_offered(resource, instant))));
         };
         let (query, shared) = match offer.of_all(&self.series) {
@@ -257,7 +259,7 @@ impl Wanted {
     ) -> Result<Vec<ObjectReference<'a>>, Missing> {
         let resource = metric.resource;
         if self.name != "*" {
-            let namespace = self.namespace.as_deref().filter(|_| resource.namespaced).unwrap_or_default();
+            let namespace = self.namespace.as_deref().unwrap_or_default();
             return Ok(vec![ObjectReference { resource, namespace, name: &self.name }]);
         }
         if resource.is_pods() {

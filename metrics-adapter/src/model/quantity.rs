@@ -29,7 +29,10 @@ impl Milli {
     /// The next thousandth toward zero, as prometheus-adapter has it: 0.6666 is `666m`. None as for the nearest.
     #[must_use]
     pub fn truncated(value: f64) -> Option<Self> {
-        Self::nearest((value * 1000.0).trunc() / 1000.0)
+        let milli = (value * 1000.0).trunc();
+        #[expect(clippy::cast_possible_truncation, reason = "it was just compared")]
+        let whole = (milli.abs() < 9_223_372_036_854_774_784.0).then_some(milli as i64);
+        whole.map(Self)
     }
 }
 

@@ -2,6 +2,7 @@
 //! object alone would give. It is, where everything that the query does keeps the samples of different objects apart. What
 //! is not known to do so is taken not to, and then objects are named as prometheus-adapter names them.
 
+mod carried;
 mod functions;
 mod walk;
 
@@ -12,6 +13,7 @@ use super::query::ObjectLabels;
 use super::syntax;
 use super::template::{LabelValues, Template};
 use crate::model::Selector;
+use carried::Carried;
 use walk::Walk;
 
 /// A label that no query names: a selector that must have it is one that `.LabelMatchers` was put into.
@@ -48,10 +50,12 @@ fn keeps_apart(template: &Template, labels: &ObjectLabels) -> Option<bool> {
         return None;
     }
     let place = Selector::parse(PLACE).ok()?;
-    labels.of_some(template, SERIES, Some("a"), &["b"], &place).ok()?;
+    let some = labels.of_some(template, SERIES, Some("a"), &["b"], &place).ok()?;
     let all = labels.of_all(template, SERIES, &place).ok()?;
-    let expression = syntax::parse(&all.query).ok()?;
-    Some(Walk { keys: &keys, place: PLACE }.keeps_apart(&expression))
+    let (some, all) = (syntax::parse(&some.query).ok()?, syntax::parse(&all.query).ok()?);
+    let keeps_apart = Walk { keys: &keys, place: PLACE }.keeps_apart(&all);
+    let carried = Carried { keys: &keys }.labels(&some)??;
+    Some(keeps_apart && carried.contains(&*labels.name))
 }
 
 #[cfg(test)]

@@ -9,6 +9,9 @@ use crate::model::{Answer, Moment, QueryFailure, QueryFailureReason, Question};
 
 /// More different questions than this are not asked at once: each costs Prometheus a query in every interval.
 const MOST: usize = 1_000;
+/// Autoscalers ask every 15 s. Where there are too many questions, one that nobody has asked for this long makes room
+/// for another.
+const NEGLECTED: Duration = Duration::from_secs(30);
 
 /// The questions that somebody has Prometheus asked. Whoever wants an answer asks here; who asks Prometheus takes the
 /// questions from here and puts the answers back. Clones are the same.
@@ -77,10 +80,8 @@ impl Demand {
             asked.touch(now);
             return Ok(Arc::clone(asked));
         }
-        if all.len() >= MOST {
-            let problem = format!(
-                "{MOST} different queries are being asked already; one that nobody asks for is dropped after 5 minutes"
-            );
+        if all.len() >= MOST && !make_room(&mut all, now) {
+            let problem = format!("{MOST} different queries were asked for within the last {NEGLECTED:?} already");
             return Err(QueryFailure { reason: QueryFailureReason::TooMany, problem });
         }
         let asked = Arc::new(Asked {
@@ -113,11 +114,13 @@ impl Demand {
     #[must_use]
     pub fn forget(&self, asked: &Asked, since: Moment) -> bool {
         let mut all = self.0.asked.write().unwrap_or_else(PoisonError::into_inner);
-        let forgotten = asked.last_asked() < since;
-        if forgotten {
+        // It may have made room for another already, and have been asked anew since.
+        let gone = !all.get(&asked.question).is_some_and(|own| std::ptr::eq(&raw const **own, asked));
+        if !gone && asked.last_asked() < since {
             all.remove(&asked.question);
+            return true;
         }
-        forgotten
+        gone
     }
 
     /// How many questions there are.
@@ -131,6 +134,14 @@ impl Demand {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+}
+
+/// Drops the question that nobody has asked for the longest time, if that is long.
+fn make_room(all: &mut HashMap<Question, Arc<Asked>>, now: Moment) -> bool {
+    let neglected = all.values().min_by_key(|asked| asked.last_asked());
+    let neglected = neglected.filter(|asked| now.since(asked.last_asked()) > NEGLECTED);
+    let question = neglected.map(|asked| asked.question.clone());
+    question.is_some_and(|question| all.remove(&question).is_some())
 }
 
 impl Asked {
@@ -205,5 +216,42 @@ impl AskedState {
     #[must_use]
     pub fn fresh(&self, now: Moment) -> Option<&Arc<Answer>> {
         self.answer.as_ref().filter(|answer| now.since(answer.at) <= self.stale_after)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn question(number: usize) -> Question {
+        Question { query: format!("q{number}").into(), window: Duration::ZERO }
+    }
+
+    fn at(seconds: u64) -> Moment {
+        Moment::from_nanos(seconds * 1_000_000_000)
+    }
+
+    #[test]
+    fn what_nobody_asks_makes_room_and_what_somebody_asks_does_not() {
+        let (demand, _news) = Demand::new();
+        let ask = |number: usize, now: u64| demand.ask(&question(number), String::new, at(now));
+        for number in 0..MOST {
+            ask(number, 100).unwrap();
+        }
+        assert_eq!(ask(MOST, 110).unwrap_err().reason, QueryFailureReason::TooMany);
+        let old = ask(7, 120).unwrap();
+        ask(8, 130).unwrap();
+        for number in MOST..2 * MOST - 2 {
+            ask(number, 131).unwrap();
+        }
+        assert!(demand.known(&question(7)).is_some() && demand.known(&question(8)).is_some(), "asked lately");
+        assert_eq!(ask(2 * MOST, 131).unwrap_err().reason, QueryFailureReason::TooMany);
+        // Whoever polls one that has made room finds out, and does not drop what was asked anew.
+        ask(2 * MOST, 151).unwrap();
+        assert!(demand.known(&question(7)).is_none());
+        ask(7, 170).unwrap();
+        assert!(demand.forget(&old, at(0)), "another one's now");
+        assert!(demand.known(&question(7)).is_some());
+        assert_eq!(demand.len(), MOST);
     }
 }

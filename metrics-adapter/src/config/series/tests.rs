@@ -299,10 +299,10 @@ fn queries_that_are_no_promql_are_kept_and_warned_of() {
     .unwrap();
     let warnings = config.warnings();
     let begins = [
-        "line 5, column 20: metrics[0].query: Prometheus will refuse it: ",
-        "line 2, column 17: rules[0].seriesQuery: Prometheus will refuse it: ",
-        "line 2, column 38: rules[0].metricsQuery: Prometheus will refuse what it makes: ",
-        "line 3, column 34: rules[1].metricsQuery: Prometheus will refuse what it makes: the template `b <<index .GroupBySlice 4>>`: character 5: `index`: 4 is out of range",
+        "line 5, column 20: metrics[0].query: Prometheus 3 will refuse it: ",
+        "line 2, column 17: rules[0].seriesQuery: Prometheus 3 will refuse it: ",
+        "line 2, column 38: rules[0].metricsQuery: Prometheus 3 will refuse what it makes: ",
+        "line 3, column 34: rules[1].metricsQuery: Prometheus 3 will refuse what it makes: the template `b <<index .GroupBySlice 4>>`: character 5: `index`: 4 is out of range",
     ];
     assert_eq!(warnings.len(), begins.len(), "{warnings:#?}");
     for (warning, begin) in warnings.iter().zip(begins) {

@@ -49,7 +49,7 @@ impl Items {
             let age = at.map_or(0, |at| now.seconds().saturating_sub(at.seconds()));
             if Duration::from_secs(u64::try_from(age).unwrap_or(0)) > OLD {
                 let wrong = format!("the value{of} for {what} is {} minutes old", age / 60);
-                return Err((wrong, None));
+                return Err((wrong, Some("see that what serves it still reads its source".to_owned())));
             }
         }
         Ok(())

@@ -57,7 +57,9 @@ fn one_query_for_all_objects_is_asked_where_no_objects_value_changes_by_that() {
         "sum by (G, le) (a{M}) / on(pod, namespace) group_left sum by (G) (b{M})",
         "sum by (G) (a{M}) or sum by (G) (b{M})",
         "sum by (G) (a{M}) or vector(0)",
-        "sum by (G) (a{M}) unless on(pod, namespace) b{M}",
+        "sum by (G) (a{M}) unless on(G) b{M}",
+        "sum by (pod, namespace) (a{M}) unless on(pod, namespace) b{M}",
+        "sum by (G) (a{M}) / on(G) sum by (G) (b{M})",
         "a{M} and on(namespace, pod) b{M} == 1",
         "a{M} / b{M}",
         "a{M} / (b{M} + c{M})",
@@ -65,7 +67,6 @@ fn one_query_for_all_objects_is_asked_where_no_objects_value_changes_by_that() {
         "sort_desc(sum by (G) (S))",
         "sum(S) by (pod, namespace)",
         "sum(S) by (namespace, pod, container)",
-        "sum(<<.Series>>{<<.LabelMatchers>>}) by (<<range $i, $l := .GroupBySlice>><<$l>>,<<end>>)",
         "sum(<<.Series>>{x=\"<<.LabelValuesByName.x>>\",<<.LabelMatchers>>}) by (<<.GroupBy>>)",
         "sum(<<.Series>>{<<.LabelMatchers>>}) by (<<index .GroupBySlice 0>>, namespace)",
     ];
@@ -93,6 +94,16 @@ fn objects_are_named_where_it_is_not_certain_that_their_values_stay() {
         ("sum by (G) (S) / on(namespace) group_left sum by (namespace) (S)", "a share of a namespace"),
         ("sum by (G) (S) / ignoring(pod) group_left sum by (namespace) (S)", "a share of a namespace"),
         ("sum by (G) (S) / on(pod) sum by (G) (S)", "pods of a name in two namespaces"),
+        (
+            "sum by (G) (a{M}) unless on(pod, namespace) b{M}",
+            "about one pod, the left side has no namespace, and all is left",
+        ),
+        ("sum by (G) (a{M}) / on(pod, namespace) sum by (pod, namespace) (b{M})", "about one pod, there is nothing"),
+        ("sum by (pod, namespace) (a{M}) / sum by (G) (b{M})", "about one pod, there is nothing"),
+        (
+            "label_replace(sum by (G) (S), \"y\", \"$1\", \"namespace\", \"(.*)\")",
+            "about one pod, there is no namespace that the label could have",
+        ),
         ("sum by (G) (S) and on() a", "whatever is anywhere"),
         ("sum by (G) (S) or a", "whatever is anywhere"),
         ("sum by (G) (a{M}) / sum by (G) (b)", "a side that is never of one object"),
@@ -170,4 +181,14 @@ fn a_query_that_nobody_could_read_through_is_not_read() {
     assert!(!is_separable(&format!("<<.Series>>{{<<.LabelMatchers>>}}{}", "+1".repeat(5_000)), &pods()));
     assert!(!is_separable(&format!("{}<<.Series>>{{<<.LabelMatchers>>}}", "-".repeat(5_000)), &pods()));
     assert!(!is_separable(&format!("<<.Series>>{{<<.LabelMatchers>>}}{}", " or a".repeat(5_000)), &pods()));
+}
+
+#[test]
+fn what_is_repeated_for_each_label_to_group_by_is_not_asked_for_all_at_once() {
+    for query in [
+        "sum by (<<.GroupBy>>) (<<range $i, $l := .GroupBySlice>>a{<<$.LabelMatchers>>} + <<end>>a{<<.LabelMatchers>>})",
+        "sum(a{<<.LabelMatchers>>}) by (<<.GroupBy>>) + 0 <<range $i, $l := .GroupBySlice>>+ <<$i>> + 1<<end>>",
+    ] {
+        assert!(!is_separable(query, &pods()), "{query}");
+    }
 }

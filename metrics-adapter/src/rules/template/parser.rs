@@ -243,7 +243,8 @@ impl Parser {
         let (body, ending) = self.nodes()?;
         self.ranges -= 1;
         self.dot = dot;
-        self.decides |= matches!(ending, Some(Ending::Else(..)));
+        // What it repeats, it repeats once more where there is one label more to group by.
+        self.decides = true;
         let otherwise = self.otherwise(at, ending)?;
         self.variables.truncate(variables);
         Ok(Node::Range { over, key, value, body, otherwise })

@@ -156,10 +156,10 @@ fn a_template_knows_what_it_looks_up_and_whether_it_decides() {
         ("<<index .LabelValuesByName \"pod\">><<.LabelValuesByName.node>>", named(&["pod", "node"]), false),
         ("<<$.LabelValuesByName.node>>", named(&["node"]), false),
         ("<<$l := \"pod\">><<index .LabelValuesByName $l>>", LabelValues::Any, false),
-        ("<<range .LabelValuesByName>><<.>><<end>>", LabelValues::Any, false),
+        ("<<range .LabelValuesByName>><<.>><<end>>", LabelValues::Any, true),
         ("<<print (index .LabelValuesByName \"pod\")>>", named(&["pod"]), false),
         ("<<if .Series>>x<<end>>", named(&[]), true),
-        ("<<range .GroupBySlice>>x<<end>>", named(&[]), false),
+        ("<<range .GroupBySlice>>x<<end>>", named(&[]), true),
         ("<<range .GroupBySlice>>x<<else>>y<<end>>", named(&[]), true),
         ("<<slice .Series 3>>", named(&[]), true),
     ];

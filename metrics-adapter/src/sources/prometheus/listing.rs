@@ -24,6 +24,9 @@ use crate::store::{Catalog, RuleListing};
 const TIMEOUT: Duration = Duration::from_mins(1);
 /// Listing takes at most this part of the time.
 const SHARE: u32 = 10;
+/// What a rule found nothing of may be there soon: Prometheus was started just now, or a pod was. To look for what is not
+/// there costs little.
+const SOON: Duration = Duration::from_secs(10);
 /// While a listing goes on, what was found so far is published so often.
 const MEANWHILE: Duration = Duration::from_secs(1);
 
@@ -79,7 +82,7 @@ impl Lister {
             changes.mark_unchanged();
             let began = self.clock.moment();
             let reached = tokio::select! {
-                reached = listings.renew(client.is_some()) => reached,
+                reached = listings.renew(client.as_deref()) => reached,
                 Ok(()) = clients.changed() => continue,
                 Ok(()) = configs.changed() => continue,
             };
@@ -87,7 +90,9 @@ impl Lister {
             let pause = match (&client, reached) {
                 (Some(client), true) => {
                     backoff.succeeded();
-                    client.settings().relist_interval.max(now.since(began) * SHARE)
+                    let interval = client.settings().relist_interval;
+                    let interval = if listings.lacks_something() { interval.min(SOON) } else { interval };
+                    interval.max(now.since(began) * SHARE)
                 }
                 (Some(_), false) => backoff.failed().max(self.server.pause().unwrap_or_default()),
                 (None, _) => TIMEOUT,
@@ -107,18 +112,33 @@ impl Lister {
 }
 
 impl Listings<'_> {
-    /// Lists the series of each rule, each query once, and publishes what there is. False, if every attempt failed.
-    async fn renew(&mut self, is_asked: bool) -> bool {
+    /// Whether a rule found nothing.
+    fn lacks_something(&self) -> bool {
+        self.known.values().any(|own| own.listing.series.is_empty())
+    }
+
+    /// Whether a query's series were found so lately that they are not listed again yet.
+    fn is_recent(&self, query: &str, interval: Duration) -> bool {
+        let listing = self.known.get(query).map(|own| &own.listing);
+        let found = listing.filter(|own| own.failure.is_none() && !own.series.is_empty());
+        let at = found.and_then(|own| own.listed).map(|(at, _)| at);
+        // A listing that is due with the next look is due now.
+        at.is_some_and(|at| self.lister.clock.moment().since(at) + SOON.min(interval) / 2 < interval)
+    }
+
+    /// Lists the series of each rule that are due, each query once, and publishes what there is. False, if every attempt
+    /// failed.
+    async fn renew(&mut self, client: Option<&Client>) -> bool {
         let rules = self.config.series_rules.iter().chain(&self.config.external_rules);
         let mut queries: Vec<String> = rules.map(|rule| rule.series_query.clone()).collect();
         queries.sort_unstable();
         queries.dedup();
         self.known.retain(|query, _| queries.contains(query));
         self.publish();
-        if queries.is_empty() || !is_asked {
-            return true;
-        }
-        let mut reached = false;
+        let Some(client) = client else { return true };
+        let interval = client.settings().relist_interval;
+        queries.retain(|query| !self.is_recent(query, interval));
+        let mut reached = queries.is_empty();
         let mut published = self.lister.clock.moment();
         for query in queries {
             reached |= self.list(query).await;
@@ -161,9 +181,6 @@ impl Listings<'_> {
 
     fn publish(&self) {
         static GENERATION: AtomicU64 = AtomicU64::new(1);
-        fn series(listings: &[RuleListing]) -> Vec<&[ListedSeries]> {
-            listings.iter().map(|own| &*own.series).collect()
-        }
         let of = |rules: &[SeriesRule]| -> Vec<RuleListing> {
             let listing = |rule: &SeriesRule| self.known.get(&rule.series_query).map(|own| own.listing.clone());
             rules.iter().map(|rule| listing(rule).unwrap_or_default()).collect()
@@ -192,6 +209,10 @@ impl Listings<'_> {
             gauge!("metrics_adapter_series_last_listing_timestamp_seconds").set(oldest.seconds() as f64);
         }
     }
+}
+
+fn series(listings: &[RuleListing]) -> Vec<&[ListedSeries]> {
+    listings.iter().map(|own| &*own.series).collect()
 }
 
 /// Lists the series of a query once, as `check-config` does.

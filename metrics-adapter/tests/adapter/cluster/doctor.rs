@@ -186,6 +186,15 @@ fn what_may_not_be_read_is_said_not_to_have_been_looked_at_and_is_no_fault() {
     let refused = format!("[?] APIService {CUSTOM}: not looked at: apiservices.apiregistration.k8s.io");
     assert!(code == Some(0) && said.contains(&refused), "{said}");
     assert!(said.contains("[ok] HPA shop/web: cpu of pods app=web has 2 values"), "{said}");
+    // Whether an API is registered shows all the same.
+    let saved = kube.get("apiservices", "", CUSTOM).unwrap();
+    kube.remove("apiservices", "", CUSTOM);
+    kube.service_answers("monitoring", "metrics-adapter", |path| custom(&path.replace("v1beta1/n", "v1beta2/n")));
+    assert_eq!(world.doctor(&[]).2, Some(0), "the older version does");
+    let older = kube.get("apiservices", "", "v1beta1.custom.metrics.k8s.io").unwrap();
+    kube.remove("apiservices", "", "v1beta1.custom.metrics.k8s.io");
+    world.names("neither", &format!("APIService {CUSTOM}"), "there is none, and HPA shop/web needs it", "install");
+    kube.put_all("apiservices", [saved, older]);
     // What can be seen is still judged.
     kube.service_answers("monitoring", "metrics-adapter", |path| {
         if path.contains("/pods/") { (500, json!("boom")) } else { custom(path) }
@@ -253,7 +262,7 @@ fn somebody_elses_servers_are_looked_at_as_well() {
         "metrics-server",
         "pod kube-system/metrics-server-0",
         "runs and is not ready: Readiness probe failed",
-        "describe pod",
+        "--kubelet-insecure-tls",
     );
 }
 

@@ -176,9 +176,7 @@ pub(super) fn value(value: &str) -> String {
 
 /// A well-behaved one, whose answer is 7.
 pub(super) fn healthy(request: &Request, out: &mut dyn Write) -> bool {
-    let body = match request.path.ends_with("/series") {
-        true => r#"{"status":"success","data":[]}"#.to_owned(),
-        false => value("7"),
-    };
+    let listing = request.path.ends_with("/series");
+    let body = if listing { r#"{"status":"success","data":[]}"#.to_owned() } else { value("7") };
     answer(out, "200 OK", "application/json", &body)
 }

@@ -199,3 +199,21 @@ fn what_the_file_says_of_prometheus_is_followed() {
     eventually("the mistake", || adapter.ops("/").text().contains("did you mean `metricsQuery`?"));
     assert_eq!(adapter.value("pods/web-1", "after"), Some(7.0));
 }
+
+#[test]
+fn series_that_come_later_are_found_soon() {
+    let target = crate::support::Target::saying(|| "late_jobs{queue=\"mail\"} 3\n".to_owned());
+    let prometheus = Prometheus::scraping(&[]);
+    let config = format!(
+        "prometheus: {{url: '{}'}}\nrules:\n- seriesQuery: 'late_jobs{{pod!=\"\"}}'\n  \
+         resources: {{template: \"<<.Resource>>\"}}\n  \
+         metricsQuery: 'sum(<<.Series>>{{<<.LabelMatchers>>}}) by (<<.GroupBy>>)'\n",
+        prometheus.url()
+    );
+    let adapter = crate::support::Adapter::start(Some(&config), &format!("pods:\n{}", pod("web-1", &target.url, "")));
+    eventually("listed without a series", || {
+        adapter.ops("/status.json").json()["prometheus"]["rules"][0]["series"] == 0
+    });
+    prometheus.scrape_instead(&target.url, "namespace: shop, pod: web-1");
+    eventually("found", || adapter.value("pods/web-1", "late_jobs") == Some(3.0));
+}

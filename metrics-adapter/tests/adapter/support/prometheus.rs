@@ -48,16 +48,7 @@ impl Prometheus {
     /// One that scrapes these addresses every second, each with the labels that it has.
     pub(crate) fn scraping(targets: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let mut config =
-            "global: {scrape_interval: 1s, scrape_timeout: 1s, query_log_file: queries}\nscrape_configs:\n".to_owned();
-        for (at, (url, labels)) in targets.iter().enumerate() {
-            let (address, path) = url.trim_start_matches("http://").split_once('/').unwrap();
-            let _ = writeln!(
-                config,
-                "- job_name: job-{at}\n  metrics_path: /{path}\n  static_configs:\n  - {{targets: ['{address}'], labels: {{{labels}}}}}"
-            );
-        }
-        std::fs::write(folder.path().join("prometheus.yml"), config).unwrap();
+        std::fs::write(folder.path().join("prometheus.yml"), scraping(targets)).unwrap();
         Self::start(folder, &[])
     }
 
@@ -67,6 +58,13 @@ impl Prometheus {
         let mut prometheus = Self { child: None, address, arguments, folder };
         prometheus.run();
         prometheus
+    }
+
+    /// From now on it scrapes this address alone, with these labels.
+    pub(crate) fn scrape_instead(&self, url: &str, labels: &str) {
+        std::fs::write(self.file("prometheus.yml"), scraping(&[(url, labels)])).unwrap();
+        let child = self.child.as_ref().unwrap().id().to_string();
+        assert!(Command::new("kill").args(["-HUP", &child]).status().unwrap().success());
     }
 
     /// Starts it again where it was.
@@ -148,6 +146,20 @@ impl Drop for Prometheus {
             println!("{}", std::fs::read_to_string(self.file("log")).unwrap_or_default());
         }
     }
+}
+
+/// A configuration that scrapes these addresses every second, each with its labels.
+fn scraping(targets: &[(&str, &str)]) -> String {
+    let mut config =
+        "global: {scrape_interval: 1s, scrape_timeout: 1s, query_log_file: queries}\nscrape_configs:\n".to_owned();
+    for (at, (url, labels)) in targets.iter().enumerate() {
+        let (address, path) = url.trim_start_matches("http://").split_once('/').unwrap();
+        let _ = writeln!(
+            config,
+            "- job_name: job-{at}\n  metrics_path: /{path}\n  static_configs:\n  - {{targets: ['{address}'], labels: {{{labels}}}}}"
+        );
+    }
+    config
 }
 
 fn form_urlencode(text: &str) -> String {

@@ -70,11 +70,12 @@ impl Containers {
     ) {
         for sample in &answer.samples {
             let label = |name: &str| sample.labels.get(name).filter(|value| !value.is_empty());
-            let (Some(namespace), Some(pod), Some(container)) =
-                (namespace.or_else(|| label(&query.namespace_label)), label(&query.pod_label), label(container_label))
+            let (Some(namespace), Some(pod)) =
+                (namespace.or_else(|| label(&query.namespace_label)), label(&query.pod_label))
             else {
                 continue;
             };
+            let container = label(container_label).unwrap_or_default();
             let of_pod = self.0.entry((namespace.into(), pod.into())).or_default();
             // Of several, prometheus-adapter takes the last.
             *of_pod.entry(container.into()).or_default().place(quantity) = Some(sample.value);
@@ -82,7 +83,12 @@ impl Containers {
     }
 
     pub(super) fn into_pods(self, at: Moment, window: Duration) -> Arc<[PodUsage]> {
-        let pods = self.0.into_iter().map(|((namespace, name), containers)| {
+        let pods = self.0.into_iter().map(|((namespace, name), mut containers)| {
+            // Where series do not tell containers apart, the pod is served as one without a name, as prometheus-adapter
+            // does; beside containers it would be counted twice.
+            if containers.len() > 1 {
+                containers.remove("");
+            }
             let containers = containers.into_iter();
             let containers = containers.map(|(name, found)| ContainerUsage { name, usage: found.usage(at, window) });
             PodUsage { namespace, name, containers: containers.collect() }

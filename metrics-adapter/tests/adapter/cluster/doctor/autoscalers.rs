@@ -103,7 +103,7 @@ fn a_metric_without_a_value_is_named() {
             "a value of long ago",
             |world| answer(world, || values(&[value("web-1", "1", &ago(12)), value("web-2", "1", &ago(0))])),
             "the value of web-1 for metric http_requests_per_second of pods app=web is 12 minutes old",
-            "annotated",
+            "still reads its source",
         ),
         (
             "one pod is left out",

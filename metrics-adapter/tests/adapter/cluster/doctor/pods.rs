@@ -78,7 +78,7 @@ fn a_pod_that_is_not_ready_is_named_with_what_keeps_it() {
                 });
             },
             POD,
-            "is put on no node: 0/1 nodes are available: 1 Insufficient cpu.",
+            "is put on no node: 0/1 nodes are available: 1 Insufficient cpu",
             "make room on a node",
         ),
         (
@@ -94,7 +94,7 @@ fn a_pod_that_is_not_ready_is_named_with_what_keeps_it() {
             },
             POD,
             "is not ready: inventory failed: waiting for pods",
-            "describe pod metrics-adapter-0",
+            "kubectl -n monitoring logs metrics-adapter-0",
         ),
     ]);
 }

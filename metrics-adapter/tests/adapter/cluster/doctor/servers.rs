@@ -28,7 +28,11 @@ fn what_the_aggregator_says_is_told_with_its_cure() {
             "extension-apiserver-authentication-reader",
         ),
         ("FailedDiscoveryCheck", "bad status from https://10.96.0.10:443/: 403", "system:auth-delegator"),
-        ("FailedDiscoveryCheck", "bad status from https://10.96.0.10:443/: 500", "the logs of the pods"),
+        (
+            "FailedDiscoveryCheck",
+            "bad status from https://10.96.0.10:443/: 500",
+            "kubectl -n monitoring logs service/metrics-adapter",
+        ),
         (
             "FailedDiscoveryCheck",
             "x509: certificate signed by unknown authority",
@@ -53,9 +57,9 @@ fn what_the_aggregator_says_is_told_with_its_cure() {
     }
     let cases: [(u16, Value, &str, &str); 4] = [
         (503, json!("service unavailable"), "is answered with 503: service unavailable", "logs"),
-        (404, json!("404 page not found"), "is not served: 404 404 page not found", "serves something else"),
+        (404, json!("404 page not found"), "is not served: 404 page not found", "serves something else"),
         (200, json!({"kind": "Pod"}), "no list of resources", "point the APIService at a metrics server"),
-        (200, json!("<html>"), "with something else", "logs"),
+        (200, json!("<html>"), "what is not understood", "logs"),
     ];
     for (status, body, wrong, cure) in cases {
         let world = World::new();
@@ -150,7 +154,7 @@ fn who_may_not_what_they_must_is_named() {
 fn what_the_adapter_says_of_its_sources_is_told() {
     let down =
         |place: &str| json!({"pod": place, "name": place, "state": "down", "error": {"problem": "connection refused"}});
-    let cases: [(&str, Value, &str, &str); 8] = [
+    let cases: [(&str, Value, &str, &str); 10] = [
         ("ready", json!(false), "is not ready", "log"),
         (
             "files",
@@ -168,9 +172,25 @@ fn what_the_adapter_says_of_its_sources_is_told() {
         ),
         (
             "prometheus",
-            json!({"url": "http://prom:9090", "up": false, "failure": "no such host"}),
+            json!({"url": "http://prom:9090", "up": false, "error": {"reason": "connection", "problem": "no such host"}}),
             "Prometheus at http://prom:9090 gives it nothing: no such host",
             "see that Prometheus runs",
+        ),
+        (
+            "prometheus",
+            json!({"url": "http://prom:9090", "up": true, "rules": [
+                {"kind": "rules", "line": 7, "seriesQuery": "x{", "error": {"reason": "refused", "problem": "parse error"}},
+            ]}),
+            "rules, line 7: the series of \"x{\" cannot be listed: parse error",
+            "mend its seriesQuery",
+        ),
+        (
+            "prometheus",
+            json!({"url": "http://prom:9090", "up": true, "queries": [
+                {"metric": "pods/m", "query": "sum(", "error": {"reason": "refused", "problem": "parse error"}},
+            ]}),
+            "the query for pods/m fails: parse error",
+            "mend its query",
         ),
         (
             "targets",
