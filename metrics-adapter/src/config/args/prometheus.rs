@@ -13,8 +13,8 @@ use crate::config::{Config, PrometheusSettings, prometheus};
 #[expect(clippy::doc_markdown, reason = "shown by --help, where backticks are noise")]
 #[command(next_help_heading = "Prometheus")]
 pub struct PrometheusArgs {
-    /// Where Prometheus is, as http://prometheus.monitoring:9090; a path is the prefix of its API's.
-    #[arg(long, env = "PROMETHEUS_URL", value_name = "URL", value_parser = prometheus::url)]
+    /// Where Prometheus is: a URL, whose path is the prefix of its API's.
+    #[arg(long, env = "PROMETHEUS_URL", value_name = "http://HOST:9090", value_parser = prometheus::url)]
     pub prometheus_url: Option<Uri>,
     /// A bearer token for Prometheus, read anew for each request.
     #[arg(long, env = "PROMETHEUS_TOKEN_FILE", value_name = "FILE")]
