@@ -10,7 +10,6 @@ use crate::config::{Config, PrometheusSettings, prometheus};
 
 /// How Prometheus is asked. The flags are named as prometheus-adapter's; each wins over the configuration file.
 #[derive(Clone, Debug, Default, Args)]
-#[expect(clippy::doc_markdown, reason = "shown by --help, where backticks are noise")]
 #[command(next_help_heading = "Prometheus")]
 pub struct PrometheusArgs {
     /// Where Prometheus is: a URL, whose path is the prefix of its API's.
