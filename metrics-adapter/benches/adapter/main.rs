@@ -1,6 +1,7 @@
 //! What the adapter costs and how soon it tells, with a synthetic fleet of targets on this machine.
 //!
-//! `make bench` runs it. With `ADAPTER_BENCH_QUICK=1` each measurement takes a few seconds, for trying out the
+//! `make bench` runs it. `cargo bench --package metrics-adapter --bench adapter -- prometheus` runs a part alone: `scraping`,
+//! `step`, `prometheus` or `autoscalers`. With `ADAPTER_BENCH_QUICK=1` each measurement takes a few seconds, for trying out the
 //! benchmark; its figures are then worth little.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a benchmark that cannot go on has failed")]
 #![allow(clippy::format_push_string, clippy::format_collect, reason = "nobody waits for a line of text")]
@@ -61,13 +62,36 @@ fn main() {
     rlimit::increase_nofile_limit(1 << 20).unwrap();
     println!("all on one machine, over loopback: adapter, targets and load share its {} cores", said_by("nproc", &[]));
     let mut targets = Targets::default();
-    let fleet = Fleet::start(MANY_PODS);
-    one_namespace(&fleet, &times, &mut targets);
-    many_pods(&times, &mut targets);
+    let parts = ["scraping", "step", "prometheus", "autoscalers"];
+    let chosen: Vec<&str> =
+        parts.into_iter().filter(|part| std::env::args().any(|argument| argument == *part)).collect();
+    let measured = |part: &str| chosen.is_empty() || chosen.contains(&part);
+    if measured("scraping") || measured("step") {
+        let fleet = Fleet::start(MANY_PODS);
+        if measured("scraping") {
+            one_namespace(&fleet, &times, &mut targets);
+            many_pods(&times, &mut targets);
+        }
+        if measured("step") {
+            steps(&fleet, &mut targets);
+        }
+    }
+    if measured("prometheus") {
+        asked::measure(&times, &mut targets);
+    }
+    if measured("autoscalers") {
+        autoscalers(&times, &mut targets);
+    }
+    println!();
+    targets.print();
+}
+
+/// How soon a step in load is told.
+fn steps(fleet: &Fleet, targets: &mut Targets) {
     for (config, name, mean, worst) in
         [(None, "every 5 s, over 10 s", 12.0, 15.0), (Some(step::SECOND), "every 1 s, over 5 s", 6.0, 7.0)]
     {
-        let times = step::response(&fleet, config);
+        let times = step::response(fleet, config);
         let average = times.iter().sum::<f64>() / times.len() as f64;
         let longest = times.iter().copied().fold(0.0, f64::max);
         println!(
@@ -78,7 +102,10 @@ fn main() {
         targets.add(format!("step, {name}: {average:.1} s <= {mean} s on average"), average <= mean);
         targets.add(format!("step, {name}: {longest:.1} s <= {worst} s at worst"), longest <= worst);
     }
-    asked::measure(&times, &mut targets);
+}
+
+/// What many autoscalers cost the API server.
+fn autoscalers(times: &Times, targets: &mut Targets) {
     let minutes = times.hpas.div_ceil(60);
     let asked = hpas::ask(Duration::from_secs(times.hpas));
     println!("\n{} autoscalers asking every 15 s for {minutes} min: {} questions", hpas::HPAS, asked.answers);
@@ -86,8 +113,6 @@ fn main() {
     targets.add(format!("LISTs: {}", asked.lists), asked.lists == 0);
     let most = asked.most as u64;
     targets.add(format!("reviews of a question in {minutes} min: {most} <= {minutes}"), most <= minutes.max(1));
-    println!();
-    targets.print();
 }
 
 /// Scraping alone, then under questions.
