@@ -30,8 +30,8 @@ use hyper::Uri;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use kube::Api;
 
-use crate::kubernetes::{Connection, Described, resources};
-use crate::model::Wall;
+use crate::kubernetes::{Connection, resources};
+use crate::model::{DiscoveredResource, Wall};
 
 pub use api::MetricsApi;
 pub use link::{Fault, Link, State};
@@ -165,7 +165,7 @@ impl Examination<'_> {
     }
 
     /// What kinds of objects there are, if some autoscaler speaks of one.
-    async fn kinds(&mut self, autoscalers: &[HorizontalPodAutoscaler]) -> Option<Vec<Described>> {
+    async fn kinds(&mut self, autoscalers: &[HorizontalPodAutoscaler]) -> Option<Vec<DiscoveredResource>> {
         if autoscalers.is_empty() {
             return None;
         }

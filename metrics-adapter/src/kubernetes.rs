@@ -13,7 +13,7 @@ pub use objects::{
     ApiService, ConfigMap, Deployment, Endpoint, EndpointSlice, HorizontalPodAutoscaler, Node, Object, Pod, ReplicaSet,
     Secret, Service, ServiceReference, StatefulSet, hpa, pod,
 };
-pub use resources::{Described, resources};
+pub use resources::resources;
 pub use watch::{Event, Gone, Seen, Watch, WatchState, Watches, describe_metrics};
 
 /// Why the API server refused, or did not answer, in one line that says what to do where that is known.

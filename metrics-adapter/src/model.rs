@@ -5,6 +5,7 @@ mod labels;
 mod measure;
 pub mod quantity;
 mod query;
+mod reasons;
 mod resource;
 mod selector;
 mod time;

@@ -4,8 +4,8 @@ use tokio::sync::watch;
 use tracing::{info, warn};
 
 use crate::config::Config;
-use crate::kubernetes::{self, Backoff, Connection, Described};
-use crate::model::{DiscoveredResource, Kinds};
+use crate::kubernetes::{self, Backoff, Connection};
+use crate::model::Kinds;
 use crate::reload;
 
 /// How often a cluster is asked which kinds of objects it has: definitions of new ones are rare.
@@ -41,7 +41,7 @@ async fn follow(
                 if std::mem::take(&mut failing) {
                     info!("the cluster says again which kinds of objects it has");
                 }
-                let all = Kinds::with(found.into_iter().map(discovered));
+                let all = Kinds::with(found);
                 let same = kinds.borrow().iter().eq(all.iter());
                 if !same {
                     kinds.send_replace(all);
@@ -64,9 +64,4 @@ async fn follow(
 
 fn wants(config: &Config) -> bool {
     !(config.series_rules.is_empty() && config.external_rules.is_empty()) || config.resource_rules.is_some()
-}
-
-fn discovered(own: Described) -> DiscoveredResource {
-    let Described { plural, singular, short_names, group, version, kind, namespaced } = own;
-    DiscoveredResource { plural, singular, short_names, group, version, kind, namespaced }
 }

@@ -11,7 +11,7 @@ use super::ask::Unanswered;
 use super::link::Fault;
 use super::registered::{Program, Registration};
 use super::{Examination, Known, MetricsApi};
-use crate::kubernetes::Described;
+use crate::model::DiscoveredResource;
 
 use items::Items;
 use question::{Of, Question};
@@ -30,7 +30,7 @@ impl Examination<'_> {
         &mut self,
         autoscaler: &HorizontalPodAutoscaler,
         known: &HashMap<MetricsApi, Known>,
-        kinds: Option<&[Described]>,
+        kinds: Option<&[DiscoveredResource]>,
     ) -> Result<(), Fault> {
         let subject = named(autoscaler);
         let scaled = self.target(autoscaler, kinds).await?;
@@ -59,7 +59,7 @@ impl Examination<'_> {
         scaled: &Scaled,
         metric: &MetricSpec,
         known: &HashMap<MetricsApi, Known>,
-        kinds: Option<&[Described]>,
+        kinds: Option<&[DiscoveredResource]>,
     ) -> Result<bool, Fault> {
         let Some(api) = MetricsApi::of(metric) else { return Ok(false) };
         if self.scope.api.is_some_and(|only| only != api) {

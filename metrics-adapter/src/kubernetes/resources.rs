@@ -5,32 +5,14 @@ use kube::Client;
 use kube::core::discovery::v2::{APIGroupDiscovery, APIGroupDiscoveryList};
 
 use super::Connection;
+use crate::model::DiscoveredResource;
 
 /// The groups in which metrics are served about resources of other groups.
 const METRICS: [&str; 3] = ["custom.metrics.k8s.io", "external.metrics.k8s.io", "metrics.k8s.io"];
 
-/// A kind of objects that a cluster has, as discovery describes it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Described {
-    /// As in paths: `deployments`.
-    pub plural: String,
-    /// As in `kubectl get deployment`.
-    pub singular: String,
-    /// As in `kubectl get deploy`.
-    pub short_names: Vec<String>,
-    /// The API group; empty for the core.
-    pub group: String,
-    /// The version that the API server prefers, of those that have it.
-    pub version: String,
-    /// `kind` of its objects: `Deployment`.
-    pub kind: String,
-    /// Whether its objects are in namespaces.
-    pub namespaced: bool,
-}
-
 /// The kinds of objects that a cluster has, its own and added ones, in the API server's order. Subresources are left
 /// out, and the metrics APIs. The error is the API server's; a group whose own server is away is only left out.
-pub async fn resources(connection: &Connection) -> Result<Vec<Described>, kube::Error> {
+pub async fn resources(connection: &Connection) -> Result<Vec<DiscoveredResource>, kube::Error> {
     let client = connection.client();
     let (core, groups) =
         tokio::try_join!(client.list_core_api_versions_aggregated(), client.list_api_groups_aggregated())?;
@@ -38,7 +20,7 @@ pub async fn resources(connection: &Connection) -> Result<Vec<Described>, kube::
     if core.items.is_empty() || groups.items.is_empty() { plain(&client).await } else { Ok(of_both(&core, &groups)) }
 }
 
-fn of_both(core: &APIGroupDiscoveryList, groups: &APIGroupDiscoveryList) -> Vec<Described> {
+fn of_both(core: &APIGroupDiscoveryList, groups: &APIGroupDiscoveryList) -> Vec<DiscoveredResource> {
     let mut found = Found::default();
     for group in core.items.iter().chain(&groups.items) {
         aggregated(group, &mut found);
@@ -49,12 +31,12 @@ fn of_both(core: &APIGroupDiscoveryList, groups: &APIGroupDiscoveryList) -> Vec<
 /// Collects kinds; the first version that has one is the preferred one.
 #[derive(Default)]
 struct Found {
-    kinds: Vec<Described>,
+    kinds: Vec<DiscoveredResource>,
     known: HashSet<(String, String)>,
 }
 
 impl Found {
-    fn add(&mut self, described: Described) {
+    fn add(&mut self, described: DiscoveredResource) {
         let nameless = described.plural.is_empty() || described.kind.is_empty();
         if nameless || METRICS.contains(&&*described.group) {
             return;
@@ -74,7 +56,7 @@ fn aggregated(group: &APIGroupDiscovery, found: &mut Found) {
     for version in &group.versions {
         for resource in &version.resources {
             let kind = resource.response_kind.as_ref().and_then(|kind| kind.kind.clone()).unwrap_or_default();
-            found.add(Described {
+            found.add(DiscoveredResource {
                 plural: resource.resource.clone().unwrap_or_default(),
                 singular: singular(resource.singular_resource.as_deref(), &kind),
                 short_names: resource.short_names.clone(),
@@ -88,7 +70,7 @@ fn aggregated(group: &APIGroupDiscovery, found: &mut Found) {
 }
 
 /// One request a version of a group.
-async fn plain(client: &Client) -> Result<Vec<Described>, kube::Error> {
+async fn plain(client: &Client) -> Result<Vec<DiscoveredResource>, kube::Error> {
     let mut found = Found::default();
     let APIVersions { versions, .. } = client.list_core_api_versions().await?;
     for version in versions {
@@ -110,7 +92,7 @@ async fn plain(client: &Client) -> Result<Vec<Described>, kube::Error> {
 
 fn listed(group: &str, version: &str, list: APIResourceList, found: &mut Found) {
     for resource in list.resources.into_iter().filter(|resource| !resource.name.contains('/')) {
-        found.add(Described {
+        found.add(DiscoveredResource {
             singular: singular(Some(&resource.singular_name), &resource.kind),
             plural: resource.name,
             short_names: resource.short_names.unwrap_or_default(),
@@ -171,7 +153,7 @@ mod tests {
         for version in ["v1", "v1beta1"] {
             listed("apps", version, serde_json::from_value(list.clone()).unwrap(), &mut found);
         }
-        let expected = Described {
+        let expected = DiscoveredResource {
             plural: "deployments".to_owned(),
             singular: "deployment".to_owned(),
             short_names: vec!["deploy".to_owned()],

@@ -2,6 +2,7 @@ use std::fmt;
 use std::ops::Range;
 use std::time::Duration;
 
+use super::reasons::reasons;
 use super::{Moment, Wall};
 
 /// A pod, as long as it is the same: one that is made again under its old name has another key.
@@ -63,26 +64,9 @@ pub struct ScrapeFailure {
     pub problem: String,
 }
 
-macro_rules! reasons {
-    ($($(#[$doc:meta])+ $variant:ident $label:literal)+) => {
-        /// Why a target gave nothing, from a closed list.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub enum FailureReason { $($(#[$doc])+ $variant,)+ }
-
-        impl FailureReason {
-            /// All of them.
-            pub const ALL: &[Self] = &[$(Self::$variant),+];
-
-            /// As a metric's label.
-            #[must_use]
-            pub fn label(self) -> &'static str {
-                match self { $(Self::$variant => $label,)+ }
-            }
-        }
-    };
-}
-
 reasons! {
+    /// Why a target gave nothing, from a closed list.
+    FailureReason:
     /// No connection, or it broke.
     Connection "connection"
     /// The certificate, or the handshake.

@@ -2,6 +2,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::reasons::reasons;
 use super::{Labels, Moment, Wall};
 
 /// What Prometheus is asked: an instant query.
@@ -48,26 +49,9 @@ pub struct QueryFailure {
     pub problem: String,
 }
 
-macro_rules! reasons {
-    ($($(#[$doc:meta])+ $variant:ident $label:literal)+) => {
-        /// Why Prometheus gave nothing, from a closed list.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub enum QueryFailureReason { $($(#[$doc])+ $variant,)+ }
-
-        impl QueryFailureReason {
-            /// All of them.
-            pub const ALL: &[Self] = &[$(Self::$variant),+];
-
-            /// As a metric's label.
-            #[must_use]
-            pub fn label(self) -> &'static str {
-                match self { $(Self::$variant => $label,)+ }
-            }
-        }
-    };
-}
-
 reasons! {
+    /// Why Prometheus gave nothing, from a closed list.
+    QueryFailureReason:
     /// No connection, or it broke.
     Connection "connection"
     /// The certificate, or the handshake.

@@ -5,7 +5,7 @@ use kube::core::Selector;
 
 use super::super::MetricsApi;
 use super::target::{Scaled, kind_of};
-use crate::kubernetes::Described;
+use crate::model::DiscoveredResource;
 
 /// What is wrong, and what mends it.
 type Wrong = (String, String);
@@ -40,7 +40,7 @@ impl Question {
         api: MetricsApi,
         version: &str,
         scaled: &Scaled,
-        kinds: Option<&[Described]>,
+        kinds: Option<&[DiscoveredResource]>,
     ) -> Result<Self, Wrong> {
         let base = format!("/apis/{}/{version}/namespaces/{}", api.group(), scaled.namespace);
         let pods = ("labelSelector", scaled.selector.clone());
@@ -91,7 +91,7 @@ impl Question {
         base: &str,
         object: &CrossVersionObjectReference,
         metric: &MetricIdentifier,
-        kinds: Option<&[Described]>,
+        kinds: Option<&[DiscoveredResource]>,
     ) -> Result<Self, Wrong> {
         let name = &metric.name;
         let what = format!("metric {name} of {} {}", object.kind, object.name);

@@ -9,8 +9,7 @@ use super::super::ask::Unanswered;
 use super::super::link::Fault;
 use super::super::{Examination, pods};
 use super::named;
-use crate::kubernetes::Described;
-use crate::model::Wall;
+use crate::model::{DiscoveredResource, Wall};
 
 /// Until then a pod may have no value: it is found, read twice, and asked for.
 const YOUNG: Duration = Duration::from_mins(2);
@@ -35,7 +34,7 @@ impl Examination<'_> {
     pub(super) async fn target(
         &mut self,
         autoscaler: &HorizontalPodAutoscaler,
-        kinds: Option<&[Described]>,
+        kinds: Option<&[DiscoveredResource]>,
     ) -> Result<Option<Scaled>, Fault> {
         let subject = named(autoscaler);
         let namespace = autoscaler.metadata.namespace.clone().unwrap_or_default();
@@ -157,8 +156,8 @@ impl Scaled {
 /// The kind that a reference means. None if what kinds there are could not be seen.
 pub(super) fn kind_of<'a>(
     reference: &CrossVersionObjectReference,
-    kinds: Option<&'a [Described]>,
-) -> Result<Option<&'a Described>, Wrong> {
+    kinds: Option<&'a [DiscoveredResource]>,
+) -> Result<Option<&'a DiscoveredResource>, Wrong> {
     let Some(kinds) = kinds else { return Ok(None) };
     let version = reference.api_version.as_deref().unwrap_or_default();
     let group = version.split_once('/').map_or("", |(group, _)| group);
