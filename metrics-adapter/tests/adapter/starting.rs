@@ -28,7 +28,7 @@ fn what_is_missing_or_wrong_on_the_command_line_is_named() {
     refused(&with(&["--drain-timeout", "soon"]), 2, "write it as 500ms, 10s or 2m");
     refused(&with(&["--log-level", "=,="]), 2, "LOG_LEVEL");
     std::fs::write(&file, "pods:\n- {nmae: a}\n").unwrap();
-    refused(&standalone, 2, "line 2, column 3: pods[0]: `name` is missing");
+    refused(&standalone, 2, "line 2, column 4: pods[0].nmae: unknown key; did you mean `name`?");
 }
 
 #[test]
