@@ -20,7 +20,10 @@ fn check_config_says_in_words_what_a_file_does_or_where_it_is_wrong() {
     assert!(said.contains("rps: growth of http_requests_total with status!=404 a second, over 10s; summed"), "{said}");
     let (said, code) = check("metrics:\n- {name: rps, serie: http_requests_total, type: counter}\n");
     assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains(&format!("{path}: line 2, column 15: metrics[0].serie: unknown key; did you mean `series`?")), "{said}");
+    assert!(
+        said.contains(&format!("{path}: line 2, column 15: metrics[0].serie: unknown key; did you mean `series`?")),
+        "{said}"
+    );
     let (said, code) = check("metricz: []\n");
     assert!(code == Some(1) && said.contains("metricz: unknown key; did you mean `metrics`?"), "{said}");
     let (said, code) = says(&["check-config", "/nope"]);
