@@ -30,7 +30,7 @@ static CLUSTER: LazyLock<Cluster> = LazyLock::new(|| {
             "- {{name: {name}, namespace: {namespace}, url: '{url}', labels: {{app: {app}}}, services: [web], container: server}}\n"
         ));
     }
-    let adapter = Adapter::start(Some(FAST), &targets);
+    let adapter = Adapter::start(Some(FAST), &targets).until_exit();
     let measured = |path: &str| adapter.get(path).json()["items"].as_array().map_or(0, Vec::len);
     eventually("measured", || {
         measured("/apis/metrics.k8s.io/v1beta1/pods") == 3

@@ -38,7 +38,7 @@ static CLUSTER: LazyLock<Cluster> = LazyLock::new(|| {
              labels: {{k8s-app: real-world, pod-template-hash: 55b95c7b65}}}}\n"
         ));
     }
-    let adapter = Adapter::start_with(Some(FAST), &targets, &["--node-name", "node1"]);
+    let adapter = Adapter::start_with(Some(FAST), &targets, &["--node-name", "node1"]).until_exit();
     adapter.wait_ready();
     let pods = |path: &str| adapter.get(path).json()["items"].as_array().map_or(0, Vec::len);
     eventually("measured", || {

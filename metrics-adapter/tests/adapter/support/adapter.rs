@@ -103,6 +103,17 @@ impl Adapter {
         Self { child, api, ops, log, agent: agent(), folder }
     }
 
+    /// One that a static holds, which nothing drops: it ends with this program. Left alone it would go on asking ports
+    /// that are by then another's.
+    pub(crate) fn until_exit(self) -> Self {
+        let mut guard = Command::new("sh");
+        guard.args(["-c", &format!("read -r _; kill -KILL {}", self.child.id())]);
+        let guard = guard.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        // What it reads from is closed when this program ends, however it does.
+        std::mem::forget(guard);
+        self
+    }
+
     /// Where its files are: `targets.yaml`, `config.yaml`.
     pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
