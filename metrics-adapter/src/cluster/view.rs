@@ -15,6 +15,8 @@ pub struct View {
     /// By plural and namespace, which is empty for what is in none.
     objects: HashMap<&'static str, BTreeMap<Arc<str>, ByName>>,
     nodes: Vec<Node>,
+    /// The namespaces that are looked at; all, if there is none.
+    within: Arc<[String]>,
 }
 
 type ByName = BTreeMap<Arc<str>, Object>;
@@ -76,6 +78,14 @@ impl View {
         self.generation
     }
 
+    /// What to say of a namespace that is not looked at: that there is nothing in it is not known.
+    #[must_use]
+    pub fn outside(&self, namespace: &str) -> Option<String> {
+        let inside = self.within.is_empty() || namespace.is_empty() || self.within.iter().any(|own| own == namespace);
+        let which = || format!("namespace {namespace} is not watched: --namespaces names {}", self.within.join(", "));
+        (!inside).then(which)
+    }
+
     /// The pods of a namespace, or all, sorted by namespace and name.
     #[must_use]
     pub fn pods(&self, namespace: Option<&str>) -> &[Arc<Pod>] {
@@ -124,9 +134,16 @@ pub struct Builder {
     pods: Vec<(Arc<Pod>, Groups)>,
     labels: HashMap<(&'static str, String, String), Labels>,
     nodes: Vec<Node>,
+    within: Arc<[String]>,
 }
 
 impl Builder {
+    /// Of these namespaces; of all, if there is none.
+    #[must_use]
+    pub fn within(namespaces: Arc<[String]>) -> Self {
+        Self { within: namespaces, ..Self::default() }
+    }
+
     /// Adds a pod, and what it is part of. What is the same as in the view before costs no memory of its own.
     pub fn pod(&mut self, pod: Arc<Pod>, groups: Groups) {
         self.pods.push((pod, groups));
@@ -146,12 +163,12 @@ impl Builder {
     #[must_use]
     pub fn build(self) -> View {
         static GENERATION: AtomicU64 = AtomicU64::new(1);
-        let Self { mut pods, labels, mut nodes } = self;
+        let Self { mut pods, labels, mut nodes, within } = self;
         pods.sort_by(|(one, _), (other, _)| (&one.namespace, &one.name).cmp(&(&other.namespace, &other.name)));
         nodes.sort_by(|one, other| one.name.cmp(&other.name));
         let generation = GENERATION.fetch_add(1, Ordering::Relaxed);
         let (pods, groups): (Vec<_>, Vec<_>) = pods.into_iter().unzip();
-        let mut view = View { generation, pods, nodes, ..View::default() };
+        let mut view = View { generation, pods, nodes, within, ..View::default() };
         view.group(&groups);
         view.label(labels);
         view

@@ -50,7 +50,6 @@ pub fn watch_cluster(
 ) -> Inventory {
     let (said, hears) = mpsc::channel(QUEUE);
     let start = Start { connection, scope, watches, said };
-    let views = scope.namespaces.len().max(1);
     start.namespaced(None, Said::Pod);
     start.namespaced(None, Said::Service);
     start.namespaced(Some("kubernetes.io/service-name"), Said::Slice);
@@ -67,7 +66,7 @@ pub fn watch_cluster(
     let synced = Arc::new(AtomicBool::new(false));
     let settings = config.borrow().value.scrape.pods.clone();
     let mut assembler = Assembler {
-        state: State::new(views, usize::from(scope.nodes), settings),
+        state: State::new(&scope.namespaces, usize::from(scope.nodes), settings),
         view,
         autoscalers,
         synced: Arc::clone(&synced),
@@ -183,6 +182,8 @@ impl Assembler {
 
 /// What is known of a cluster.
 struct State {
+    /// The namespaces; all, if there is none.
+    namespaces: Arc<[String]>,
     settings: PodSettings,
     pods: Shelf<PodEntry>,
     nodes: Shelf<NodeEntry>,
@@ -225,8 +226,10 @@ struct Slice {
 }
 
 impl State {
-    fn new(views: usize, node_views: usize, settings: PodSettings) -> Self {
+    fn new(namespaces: &[String], node_views: usize, settings: PodSettings) -> Self {
+        let views = namespaces.len().max(1);
         Self {
+            namespaces: namespaces.into(),
             settings,
             pods: Shelf::new(views),
             nodes: Shelf::new(node_views),
@@ -284,7 +287,7 @@ impl State {
     }
 
     fn build(&self) -> View {
-        let mut builder = Builder::default();
+        let mut builder = Builder::within(Arc::clone(&self.namespaces));
         let known = |kind: &str| Resource::of_kind(kind);
         let mut services: HashMap<(&str, &str), Vec<Arc<str>>> = HashMap::new();
         for ((namespace, _), slice) in self.slices.iter() {

@@ -83,6 +83,9 @@ impl Wanted {
         let (Some(resource), Some(measure)) = (resource, measure) else {
             return Err(Missing::Unknown(self.nothing(&self.resource, "its rule is gone")));
         };
+        if let Some(cause) = self.namespace.as_deref().and_then(|namespace| instant.view.outside(namespace)) {
+            return Err(Missing::Absent(self.nothing(&self.resource, &cause)));
+        }
         match (resource.is_pods(), self.name.as_str()) {
             (true, "*") => self.of_pods(resource, &measure),
             (true, name) => self.of_pod(resource, &measure, name),

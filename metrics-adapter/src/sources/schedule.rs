@@ -120,7 +120,7 @@ async fn scrape_for_ever(shared: Arc<Shared>, pod: Arc<Pod>) {
     let Some(uri) = &pod.target else { return };
     let interval = shared.config.scrape.interval;
     let mut next = first(pod.key, interval, shared.clock.moment());
-    let mut failing = false;
+    let mut failed = 0;
     loop {
         sleep_until(shared.clock.instant_of(next)).await;
         let started = shared.clock.moment();
@@ -128,7 +128,7 @@ async fn scrape_for_ever(shared: Arc<Shared>, pod: Arc<Pod>) {
         let (at, outcome) = shared.scrape(uri, &mut buffer, started).await;
         shared.buffers.give_back(buffer);
         let took = shared.clock.moment().since(started);
-        tell(&pod, took, outcome.as_ref().err(), &mut failing);
+        tell(&pod, took, outcome.as_ref().err(), &mut failed);
         let batch = Batch { pod: pod.key, generation: shared.config.generation, at, took, outcome };
         if shared.reports.send(Report::Batch(batch)).await.is_err() {
             return;
@@ -178,19 +178,23 @@ impl Shared {
     }
 }
 
+/// From the second in a row: a pod that goes is often asked once more after it is gone.
+const LASTING: u64 = 2;
+
 /// Moves the metrics; a failure that lasts is logged when it begins and when it ends.
-fn tell(pod: &Pod, took: Duration, failure: Option<&ScrapeFailure>, failing: &mut bool) {
+fn tell(pod: &Pod, took: Duration, failure: Option<&ScrapeFailure>, failed: &mut u64) {
     histogram!("metrics_adapter_collect_duration_seconds", "source" => "scrape").record(took);
     let (namespace, name) = (&*pod.namespace, &*pod.name);
     match failure {
         Some(ScrapeFailure { reason, problem }) => {
             counter!("metrics_adapter_collect_failures_total", "source" => "scrape", "reason" => reason.label())
                 .increment(1);
-            if !std::mem::replace(failing, true) {
+            *failed += 1;
+            if *failed == LASTING {
                 warn!(namespace, pod = name, reason = reason.label(), "cannot be scraped: {problem}");
             }
         }
-        None if std::mem::take(failing) => info!(namespace, pod = name, "can be scraped again"),
+        None if std::mem::take(failed) >= LASTING => info!(namespace, pod = name, "can be scraped again"),
         None => {}
     }
 }

@@ -1,7 +1,7 @@
 //! Targets that fall silent, one or many, and pods that go.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -39,6 +39,31 @@ fn the_last_value_of_a_target_that_falls_silent_is_served_until_it_is_stale() {
     let path = format!("/apis/custom.metrics.k8s.io/v1beta2/namespaces/shop/pods/bad/{METRIC}");
     let message = beside.adapter.get(&path).failure(404);
     assert!(message.contains("1 pod, all samples are too old; the last scrape of bad failed: timeout: "), "{message}");
+}
+
+#[test]
+fn a_failure_is_logged_when_it_lasts_and_when_it_ends_and_one_alone_is_counted_only() {
+    // Of each turn of four, how many are failed.
+    let (failing, asked) = (Arc::new(AtomicU64::new(0)), AtomicU64::new(0));
+    let fails = Arc::clone(&failing);
+    let target = Target::raw(move |stream| {
+        let wrong = asked.fetch_add(1, Ordering::Relaxed) % 4 < fails.load(Ordering::Relaxed);
+        let status = if wrong { "500 Internal Server Error" } else { "200 OK" };
+        let response = super::response(&format!("{status}\r\ncontent-type: text/plain"), "jobs 1\n");
+        std::io::Write::write_all(stream, response.as_bytes()).is_ok()
+    });
+    let beside = Beside::healthy(PATIENT, &target.url);
+    let said = |text: &str| beside.adapter.log_lines(text).len();
+    failing.store(1, Ordering::Relaxed);
+    beside.until("failed now and then", |_| beside.failures("status") >= 3.0);
+    assert_eq!((said("cannot be scraped"), said("can be scraped again")), (0, 0));
+    failing.store(4, Ordering::Relaxed);
+    beside.until("logged", |_| said("cannot be scraped: answered 500") == 1);
+    let before = beside.failures("status");
+    beside.until("failed on", |_| beside.failures("status") >= before + 3.0);
+    assert_eq!((said("cannot be scraped"), said("can be scraped again")), (1, 0), "once, however long it lasts");
+    failing.store(0, Ordering::Relaxed);
+    beside.until("well again", |_| said("can be scraped again") == 1);
 }
 
 #[test]
