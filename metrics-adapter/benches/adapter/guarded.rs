@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::fleet::Fleet;
-use crate::kube::{Authority, Client, FakeKube, Leaf, Options, objects};
+use fake_kube::{Authority, Client, FakeKube, Leaf, Options, objects};
 
 /// Whom the load asks as.
 pub(crate) const USER: &str = "system:serviceaccount:kube-system:horizontal-pod-autoscaler";

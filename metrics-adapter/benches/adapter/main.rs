@@ -12,8 +12,6 @@ mod asked;
 mod fleet;
 mod guarded;
 mod hpas;
-#[path = "../../tests/adapter/support/kube/mod.rs"]
-mod kube;
 mod load;
 #[path = "../../../app/benches/api/process.rs"]
 #[expect(dead_code, reason = "the API's benchmark uses the rest")]

@@ -237,7 +237,12 @@ fn one_namespace_is_watched_with_a_role_in_it_and_nothing_else_is_asked_for() {
     let adapter = stage.adapter(Some(FAST), &arguments);
     adapter.wait_ready();
     eventually("measured", || stage.rate(&adapter, "real-world", "pods/web-1").is_some());
-    assert_eq!(stage.rate(&adapter, "shop", "pods/web-1"), None);
+    for what in ["pods/*", "pods/web-1", "services/web"] {
+        let path = format!("/apis/custom.metrics.k8s.io/v1beta2/namespaces/shop/{what}/http_requests_per_second");
+        let answer = stage.ask(&adapter, &path).text();
+        let cause = "namespace shop is not watched: --namespaces names real-world";
+        assert!(answer.contains(cause), "{what}: {answer}");
+    }
     assert_eq!(adapter.ops("/status.json").json()["targets"].as_array().unwrap().len(), 1);
     for request in stage.kube.tally() {
         let there = request.path.contains("/namespaces/real-world/");

@@ -2,7 +2,7 @@
 
 mod adapter;
 mod core_api;
-pub(crate) mod kube;
+pub(crate) use fake_kube as kube;
 pub(crate) mod prometheus;
 pub(crate) mod recording;
 pub(crate) mod stage;
