@@ -1,0 +1,42 @@
+//! The runbook: a section for each alert, and none that nobody is sent to.
+
+use std::collections::BTreeSet;
+
+use regex::Regex;
+use stack::manifests::root;
+use stack::rules;
+
+#[test]
+fn the_runbook_has_a_section_for_each_alert_and_no_other() {
+    let rules = rules::all();
+    let alerts: BTreeSet<_> = rules.iter().filter_map(|rule| rule["alert"].as_str()).collect();
+    let text = std::fs::read_to_string(root().join("prometheus/runbook.md")).unwrap();
+    let sections: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("## ")).collect();
+    assert_eq!(alerts.iter().copied().collect::<Vec<_>>(), {
+        let mut sorted = sections.clone();
+        sorted.sort_unstable();
+        sorted
+    });
+}
+
+#[test]
+fn each_section_says_what_to_look_at_and_what_to_do() {
+    let text = std::fs::read_to_string(root().join("prometheus/runbook.md")).unwrap();
+    for section in text.split("\n## ").skip(1) {
+        let name = section.lines().next().unwrap();
+        for part in ["**Look at**", "**Do**"] {
+            assert!(section.contains(part), "prometheus/runbook.md: {name} has no {part}");
+        }
+    }
+}
+
+#[test]
+fn every_metric_that_the_runbook_asks_for_is_one_that_a_rule_knows() {
+    let text = std::fs::read_to_string(root().join("prometheus/runbook.md")).unwrap();
+    let recorded = Regex::new("[a-z_]+:[a-z_]+:[a-z0-9_]+").unwrap();
+    let rules = rules::all();
+    for name in recorded.find_iter(&text) {
+        let known = rules.iter().any(|rule| rule["record"] == name.as_str());
+        assert!(known, "prometheus/runbook.md: nothing records {}", name.as_str());
+    }
+}
