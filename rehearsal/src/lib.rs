@@ -1,8 +1,9 @@
 //! The rehearsal: the autoscaling loop on one machine, without a cluster; and the same autoscaler in virtual time.
 //!
 //! ```text
-//! command            what a person types: run, plan, load
+//! command            what a person types: run, plan, load, cluster
 //!   stage            the loop: replicas, door, adapter, autoscaler, load       plan   the same in virtual time
+//!   cluster          the stack in a real cluster, through kubectl
 //!     adapter        the metrics-adapter's process, told of the replicas
 //!       replicas     a Deployment of processes
 //!         door       the front door: a reverse proxy         load      requests at a rate, and their latencies
@@ -23,6 +24,7 @@
 pub mod adapter;
 pub mod aims;
 pub mod autoscaler;
+pub mod cluster;
 pub mod command;
 pub mod door;
 pub mod load;

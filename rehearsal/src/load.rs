@@ -56,8 +56,10 @@ impl Destination {
         let authority = uri.authority().ok_or_else(|| wrong("names no host".to_owned()))?;
         let host = authority.host().trim_start_matches('[').trim_end_matches(']');
         let port = authority.port_u16().unwrap_or(80);
+        // Browsers and curl know these names (RFC 6761, 6.3); not every resolver does.
+        let known = if host.ends_with(".localhost") { "127.0.0.1" } else { host };
         let mut addresses =
-            tokio::net::lookup_host((host, port)).await.map_err(|error| wrong(format!("{host}: {error}")))?;
+            tokio::net::lookup_host((known, port)).await.map_err(|error| wrong(format!("{host}: {error}")))?;
         let address = addresses.next().ok_or_else(|| wrong(format!("{host} has no address")))?;
         let path = uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
         Ok((Self { authority: authority.to_string(), address }, path))

@@ -9,7 +9,7 @@ use std::path::Path;
 /// From the top down; rooms of one line do not know each other.
 const FLOORS: [&[&str]; 8] = [
     &["command"],
-    &["stage", "plan"],
+    &["stage", "plan", "cluster"],
     &["adapter"],
     &["replicas"],
     &["door", "load", "metrics", "process", "report"],

@@ -4,6 +4,8 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use metrics_adapter::model::quantity::Quantity;
 
+use super::demo::{HpaArgs, QuotaArgs};
+use crate::cluster::Provider;
 use crate::profile::Profile;
 
 /// The autoscaling loop on one machine: replicas of the API, the metrics-adapter, an HPA and a load, without a cluster.
@@ -24,6 +26,8 @@ pub(super) enum Command {
     Plan(Box<PlanArgs>),
     /// Send requests at a rate and print what came of them
     Load(LoadArgs),
+    /// The stack in a real cluster, through kubectl
+    Cluster(ClusterArgs),
     /// Ends the processes of a rehearsal that is gone
     #[command(hide = true, name = crate::process::GUARD)]
     Guard,
@@ -139,13 +143,100 @@ pub(super) struct LoadArgs {
     pub(super) in_flight: u32,
 }
 
+#[derive(Args, Debug)]
+pub(super) struct ClusterArgs {
+    #[command(subcommand)]
+    pub(super) command: ClusterCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ClusterCommand {
+    /// Bring it up; repeated, finish what is not finished
+    Up(Box<UpArgs>),
+    /// Take it away, and restore what it displaced
+    Down(Box<DownArgs>),
+    /// Show everything on one screen; exits with 2 if something is not well
+    Status(Place),
+    /// Say what is wrong, and what helps; exits with 2 if something is
+    Doctor(DoctorArgs),
+    /// Run the walkthrough's three quotas, and explain each refusal from what is there
+    DemoQuota(QuotaArgs),
+    /// Send 140, 240 and 480 requests a second, and show how the replicas follow
+    DemoHpa(HpaArgs),
+}
+
+/// Where, and with what.
+#[derive(Args, Debug)]
+pub(super) struct Place {
+    /// Of the kubeconfig's contexts this one; by default the one that was worked in last, or the current one
+    #[arg(long, value_name = "NAME", env = "CONTEXT")]
+    pub(super) context: Option<String>,
+    /// kubectl
+    #[arg(long, value_name = "PROGRAM", env = "KUBECTL", default_value = "kubectl")]
+    pub(super) kubectl: PathBuf,
+    /// kind
+    #[arg(long, value_name = "PROGRAM", env = "KIND", default_value = "kind")]
+    pub(super) kind: PathBuf,
+    /// docker or podman; by default whichever is there
+    #[arg(long, value_name = "PROGRAM", env = "CONTAINER_TOOL")]
+    pub(super) container_tool: Option<PathBuf>,
+    /// Ask nothing
+    #[arg(long)]
+    pub(super) yes: bool,
+    /// How long each wait may take, instead of its own limit
+    #[arg(long, value_name = "TIME", value_parser = length)]
+    pub(super) patience: Option<Duration>,
+    /// Where what was made, and the kustomization that was applied, are written down
+    #[arg(long, value_name = "FOLDER", default_value = "data/cluster")]
+    pub(super) data: PathBuf,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct UpArgs {
+    #[command(flatten)]
+    pub(super) place: Place,
+    /// Whose cluster; by default one of kind's, if kind and what it needs are installed
+    #[arg(long)]
+    pub(super) provider: Option<Provider>,
+    /// What kind's node is made of, as kindest/node:v1.34.0: which Kubernetes it is; by default kind's own choice
+    #[arg(long, value_name = "IMAGE", env = "NODE_IMAGE")]
+    pub(super) node_image: Option<String>,
+    /// Push the images here, and let the nodes fetch them
+    #[arg(long, value_name = "HOST/PATH", env = "REGISTRY")]
+    pub(super) registry: Option<String>,
+    /// Ask for half of everything; so it is by itself where nodes have less than three cores for pods
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "true|false")]
+    pub(super) tiny: Option<bool>,
+    /// Believe kubelets that sign their own certificates, as kind's are believed
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "true|false")]
+    pub(super) kubelet_insecure_tls: Option<bool>,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct DownArgs {
+    #[command(flatten)]
+    pub(super) place: Place,
+    /// Whose cluster; by default the one that was worked in last
+    #[arg(long)]
+    pub(super) provider: Option<Provider>,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct DoctorArgs {
+    #[command(flatten)]
+    pub(super) place: Place,
+    /// The program whose doctor follows the metrics; by default the one beside this
+    #[arg(long, value_name = "PROGRAM")]
+    pub(super) adapter: Option<PathBuf>,
+}
+
 fn time(text: &str) -> Result<Duration, String> {
     let time = humantime::parse_duration(text).map_err(|_| "write a time as 500ms, 30s, 5m or 7d".to_owned())?;
     if time <= Duration::from_hours(24 * 366) { Ok(time) } else { Err("a year is the longest".to_owned()) }
 }
 
 /// A time in which something happens.
-fn length(text: &str) -> Result<Duration, String> {
+pub(super) fn length(text: &str) -> Result<Duration, String> {
     time(text).and_then(|time| if time.is_zero() { Err("expected more than no time".to_owned()) } else { Ok(time) })
 }
 

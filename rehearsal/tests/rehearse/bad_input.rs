@@ -39,24 +39,24 @@ const SLIPS: [(&str, &str, &str); 24] = [
     (
         "maxReplicas: 10",
         "maxReplicas: 1",
-        "line 13, column 16: spec.maxReplicas: Invalid value: 1: must be greater than or equal to `minReplicas`",
+        "line 18, column 16: spec.maxReplicas: Invalid value: 1: must be greater than or equal to `minReplicas`",
     ),
     (
         "maxReplicas: 10",
         "maxReplicas: ten",
-        "line 13, column 16: spec.maxReplicas: expected a whole number, found `ten`",
+        "line 18, column 16: spec.maxReplicas: expected a whole number, found `ten`",
     ),
     (
         "maxReplicas: 10",
         "maxReplicas: \"10\"",
-        "line 13, column 16: spec.maxReplicas: expected a whole number without quotes, found `10`",
+        "line 18, column 16: spec.maxReplicas: expected a whole number without quotes, found `10`",
     ),
     (
         "minReplicas: 2",
         "minReplicas: 0",
-        "line 12, column 16: spec.minReplicas: Invalid value: 0: must be greater than or equal to 1",
+        "line 17, column 16: spec.minReplicas: Invalid value: 0: must be greater than or equal to 1",
     ),
-    ("minReplicas: 2", "minReplica: 2", "line 12, column 3: spec.minReplica: unknown key; did you mean `minReplicas`?"),
+    ("minReplicas: 2", "minReplica: 2", "line 17, column 3: spec.minReplica: unknown key; did you mean `minReplicas`?"),
     (
         "type: Pods\n",
         "type: Pod\n",

@@ -74,7 +74,7 @@ fn requests_become_replicas_and_back_and_none_is_lost() {
     assert!(writes.ends_with(" 0 lost") && !writes.starts_with("0 "), "{writes}");
     let sync = running.lines().into_iter().find(|line| line.contains(&format!("2->{}", sizes[0]))).unwrap();
     assert!(sync.starts_with("15x "), "every line says how fast the clock is: {sync}");
-    assert!(sync.contains("/50, cpu: ") && sync.contains("%/75%, memory: ") && sync.contains("/100Mi"), "{sync}");
+    assert!(sync.contains("/50, cpu: ") && sync.contains("%/1000%, memory: ") && sync.contains("/100Mi"), "{sync}");
 
     let folder = running.folder.path().to_string_lossy().into_owned();
     gone(&folder);
@@ -148,7 +148,7 @@ fn without_the_adapter_nothing_is_scaled_and_it_recovers() {
         MINUTE,
     );
     let frozen = running.wait_for("FailedGetPodsMetric", MINUTE);
-    assert!(frozen.contains("<unknown>/50, cpu: <unknown>/75%, memory: <unknown>/100Mi"), "{frozen}");
+    assert!(frozen.contains("<unknown>/50, cpu: <unknown>/1000%, memory: <unknown>/100Mi"), "{frozen}");
     // While it is away, or before it has scraped twice.
     let away = "the server is currently unable to handle the request (127.0.0.1:";
     let fresh = "the server could not find the metric http_requests_per_second for pods";
