@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use stack::manifests::{file, root};
+use stack::processes::free_port;
 use tempfile::TempDir;
 
 use crate::cluster;
@@ -56,7 +57,7 @@ impl Prometheus {
     /// One that scrapes the small cluster, whose pods and nodes all listen on the port `target`.
     pub(crate) fn start(target: u16) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
+        let port = free_port(Ipv4Addr::LOCALHOST.into());
         let config = folder.path().join("prometheus.yml");
         std::fs::write(&config, rewritten(&folder, port, target).to_string()).unwrap();
         let process = Command::new("prometheus")

@@ -1,10 +1,12 @@
 //! A Postgres as the image prepares one: user postgres, whose password is asked for, on a free port of loopback.
 
-use std::net::TcpListener;
+use std::net::Ipv4Addr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+
+use crate::processes::free_port;
 
 pub struct Postgres {
     pub port: u16,
@@ -72,7 +74,7 @@ impl Postgres {
             .process_group(0)
             .spawn()
             .unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_port(Ipv4Addr::LOCALHOST.into());
         let options =
             format!("-c fsync=off -c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories=''");
         let mut start = as_postgres(&bin().join("pg_ctl"));

@@ -2,8 +2,10 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 /// How long things may take on a busy machine.
@@ -73,9 +75,16 @@ impl Drop for Process {
     }
 }
 
-/// One that nobody has on that address.
+/// One that nobody has on that address; from below those that systems choose by themselves, so that until it is used it is
+/// nobody else's.
 pub fn free_port(address: IpAddr) -> u16 {
-    TcpListener::bind((address, 0)).unwrap().local_addr().unwrap().port()
+    static DRAWN: AtomicU16 = AtomicU16::new(0);
+    const PORTS: Range<u16> = 20_000..30_000;
+    let count = PORTS.end - PORTS.start;
+    // Programs that run at once begin at different ones.
+    let begin = u16::try_from(std::process::id() % u32::from(count)).unwrap();
+    let mut ports = (0..count).map(|_| PORTS.start + (begin + DRAWN.fetch_add(1, Ordering::Relaxed) % count) % count);
+    ports.find(|port| TcpListener::bind((address, *port)).is_ok()).expect("a port that nobody has")
 }
 
 /// Waits for something to be so.
