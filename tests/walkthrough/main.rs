@@ -9,6 +9,7 @@ mod cluster;
 mod document;
 mod facts;
 mod journey;
+mod needs;
 
 use document::{Document, PATH, Step, comparable};
 use journey::{Journey, Shown};

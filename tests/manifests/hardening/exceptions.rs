@@ -20,6 +20,7 @@ const fn within(within: &'static str, rule: &'static str, object: &'static str, 
 
 const PROMETHEUS: &str = "StatefulSet monitoring/prometheus";
 const GRAFANA: &str = "Deployment monitoring/grafana";
+const ALONE: &str = "k8s/metrics-adapter";
 const TINY: &str = "k8s/components/tiny";
 
 pub(super) const EXCEPTIONS: &[Exception] = &[
@@ -51,6 +52,13 @@ pub(super) const EXCEPTIONS: &[Exception] = &[
     except("links-only-where-read", API, "it reads DB_SERVICE_PORT, which the walkthrough shows"),
     except("links-only-where-read", SEED, "it finds Postgres as the API does"),
     except("says-what-it-is", "NetworkPolicy real-world/default-deny", "it is for all pods of the namespace"),
+    within(
+        ALONE,
+        "namespace-enforces-restricted",
+        ADAPTER,
+        "alone it may come into a namespace of others, whose pods it must not forbid; the whole sets the labels",
+    ),
+    within(ALONE, "says-what-it-is", "Namespace monitoring", "alone it may come into a namespace of others"),
     within(TINY, "two-replicas", TRAEFIK, "a machine of two cores is one node: two would go together"),
     within(TINY, "two-replicas", ADAPTER, "a machine of two cores is one node: two would go together"),
     within(
