@@ -4,7 +4,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 use stack::manifests;
@@ -116,15 +116,14 @@ fn kubelet(pods: Vec<String>) -> SocketAddr {
 }
 
 fn page(cadvisor: bool, pods: &[String], seconds: f64) -> String {
+    // Kubelets write when they measured.
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
     let own = |pod: &String| -> String {
         let labels = format!("container=\"real-world\",namespace=\"real-world\",pod=\"{pod}\"");
         let names: &[(&str, f64)] = if cadvisor {
             &[
                 ("container_cpu_cfs_periods_total", 10.0 * seconds),
                 ("container_cpu_cfs_throttled_periods_total", 0.1 * seconds),
-                ("container_oom_events_total", 0.0),
-                ("container_network_receive_bytes_total", 1000.0 * seconds),
-                ("container_network_transmit_bytes_total", 2000.0 * seconds),
             ]
         } else {
             &[
@@ -132,15 +131,12 @@ fn page(cadvisor: bool, pods: &[String], seconds: f64) -> String {
                 ("container_memory_working_set_bytes", 17_825_792.0),
             ]
         };
-        names
-            .iter()
-            .flat_map(|(name, value)| [name, "{", &labels, "} ", &value.to_string(), "\n"].map(str::to_owned))
-            .collect()
+        names.iter().map(|(name, value)| format!("{name}{{{labels}}} {value} {now}\n")).collect()
     };
     let node = if cadvisor {
         String::new()
     } else {
-        format!("node_cpu_usage_seconds_total {}\nnode_memory_working_set_bytes 1e9\n", 0.4 * seconds)
+        format!("node_cpu_usage_seconds_total {} {now}\nnode_memory_working_set_bytes 1e9 {now}\n", 0.4 * seconds)
     };
     pods.iter().map(own).collect::<String>() + &node
 }

@@ -19,7 +19,7 @@ pub(crate) const LOOSE: [(&str, &str); 4] = [
 const KIND: &str = "k8s/kind.yaml";
 
 /// Kustomizations that are applied where `k8s` is already, and say so.
-const PARTS: [&str; 2] = ["prometheus", "grafana"];
+const PARTS: [&str; 3] = ["prometheus", "overlays/kind/prometheus", "grafana"];
 
 /// Components that a kustomization has no use for.
 const SENSELESS: [(&str, &str, &str); 2] = [

@@ -5,13 +5,9 @@ use std::path::Path;
 
 use stack::manifests::root;
 
-/// What names of our own begin with; others are other programs'.
-const OURS: [&str; 6] = ["conduit_", "db_", "http_", "kube_horizontalpodautoscaler_", "metrics_adapter_", "tokio_"];
-
-/// Whether a name is one of ours.
-pub(crate) fn ours(name: &str) -> bool {
-    OURS.iter().any(|prefix| name.starts_with(prefix))
-}
+/// What names of our own begin with.
+pub(crate) const OURS: [&str; 6] =
+    ["conduit_", "db_", "http_", "kube_horizontalpodautoscaler_", "metrics_adapter_", "tokio_"];
 
 /// By name, whether it is a histogram.
 pub(crate) struct Registered(BTreeMap<String, bool>);

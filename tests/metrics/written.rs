@@ -6,6 +6,9 @@ use serde_json::Value;
 use stack::manifests;
 use stack::promql;
 
+use crate::others::PREFIXES;
+use crate::registered::OURS;
+
 /// A file with the names that it asks for, and those that it defines itself.
 pub(crate) struct Place {
     pub(crate) file: String,
@@ -41,37 +44,46 @@ fn configuration() -> Place {
     Place { file: file.to_owned(), names: names.collect(), defined: BTreeSet::new() }
 }
 
-/// What the HPA asks for is what the adapter's configuration offers.
-fn autoscaler() -> Place {
+/// What the adapter's configuration offers.
+fn offered() -> BTreeSet<String> {
     let offered = &manifests::file("k8s/metrics-adapter/base/config.yaml")[0];
-    let defined =
-        offered["metrics"].as_array().unwrap().iter().map(|metric| metric["name"].as_str().unwrap().to_owned());
+    offered["metrics"].as_array().unwrap().iter().map(|metric| metric["name"].as_str().unwrap().to_owned()).collect()
+}
+
+/// What the HPA asks for is what is offered.
+fn autoscaler() -> Place {
     let file = "k8s/real-world-hpa.yaml";
     let metrics = manifests::file(file)[0]["spec"]["metrics"].as_array().unwrap().clone();
     let names = metrics.iter().filter_map(|metric| metric["pods"]["metric"]["name"].as_str().map(str::to_owned));
-    Place { file: file.to_owned(), names: names.collect(), defined: defined.collect() }
+    Place { file: file.to_owned(), names: names.collect(), defined: offered() }
 }
 
 fn rules(file: &String) -> Place {
     let mut place = Place { file: file.clone(), names: BTreeSet::new(), defined: BTreeSet::new() };
     for group in manifests::file(file)[0]["groups"].as_array().unwrap() {
         for rule in group["rules"].as_array().unwrap() {
-            let expression =
-                promql::parse(rule["expr"].as_str().unwrap()).unwrap_or_else(|problem| panic!("{file}: {problem}"));
-            place.names.extend(promql::metrics(&expression));
+            place.names.extend(asked(file, rule["expr"].as_str().unwrap()).names);
         }
     }
     place
 }
 
+/// What a query asks for.
+pub(crate) fn asked(file: &str, query: &str) -> Place {
+    let expression = promql::parse(query).unwrap_or_else(|problem| panic!("{file}: {problem}"));
+    Place { file: file.to_owned(), names: promql::metrics(&expression), defined: BTreeSet::new() }
+}
+
 fn dashboard(file: &String) -> Place {
     let board: Value = serde_json::from_str(&manifests::text(file)).unwrap();
     let mut names = BTreeSet::new();
-    queries(&board, &mut |query| {
-        let query = promql::at_once(query);
-        let expression = promql::parse(&query).unwrap_or_else(|problem| panic!("{file}: {problem}"));
-        names.extend(promql::metrics(&expression));
-    });
+    queries(&board, &mut |query| names.extend(asked(file, &promql::at_once(query)).names));
+    // What can be chosen, too.
+    let listed = regex::Regex::new(r"^label_values\((.+), \w+\)$").unwrap();
+    for variable in board["templating"]["list"].as_array().unwrap() {
+        let Some(found) = variable["definition"].as_str().and_then(|query| listed.captures(query)) else { continue };
+        names.extend(asked(file, &found[1]).names);
+    }
     Place { file: file.clone(), names, defined: BTreeSet::new() }
 }
 
@@ -88,18 +100,20 @@ fn queries(value: &Value, visit: &mut dyn FnMut(&str)) {
     }
 }
 
-/// Words of code in a document that are shaped like names of series.
 fn document(file: &str) -> Place {
-    let text = manifests::text(file);
+    read(file, &manifests::text(file))
+}
+
+/// The words of a document that are shaped like names of series: what rules record, and what begins as names do.
+pub(crate) fn read(file: &str, text: &str) -> Place {
+    let recorded = regex::Regex::new(r"\bnamespace_[a-z]+:[a-z_]+:[a-z_0-9]+\b").unwrap();
     let word = regex::Regex::new(r"\b[a-z]+(?:_[a-z0-9]+)+\b").unwrap();
-    let names = word.find_iter(&text).map(|found| found.as_str()).filter(|name| {
-        // What is counted, timed or measured says so at its end.
-        ["_total", "_seconds", "_bytes", "_bucket", "_count", "_sum", "_up", "_info", "_in_flight"]
-            .iter()
-            .any(|suffix| name.ends_with(suffix))
-    });
+    let begins = |name: &&str| OURS.iter().chain(&PREFIXES).any(|prefix| name.starts_with(prefix));
+    let rest = recorded.replace_all(text, "");
+    let names = word.find_iter(&rest).map(|found| found.as_str()).filter(begins);
+    let names = names.chain(recorded.find_iter(text).map(|found| found.as_str())).map(str::to_owned).collect();
     // An example of a configuration gives names of its own.
     let given = regex::Regex::new(r"\bname: ([a-z_0-9]+)").unwrap();
-    let defined = given.captures_iter(&text).map(|found| found[1].to_owned()).collect();
-    Place { file: file.to_owned(), names: names.map(str::to_owned).collect(), defined }
+    let given = given.captures_iter(text).map(|found| found[1].to_owned());
+    Place { file: file.to_owned(), names, defined: given.chain(offered()).collect() }
 }

@@ -1,6 +1,8 @@
 //! What Kubernetes would say of a small cluster, in the words of Prometheus' discovery: pods once for each of their ports,
 //! nodes once. All of them listen on loopback.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use serde_json::{Map, Value, json};
 
 /// A pod, as discovery sees it.
@@ -87,30 +89,36 @@ pub(crate) fn nodes(port: u16) -> Vec<Value> {
     vec![json!({"targets": [format!("127.0.0.1:{port}")], "labels": node})]
 }
 
-/// What each of them answers, by path.
-pub(crate) fn answer(path: &str) -> Option<&'static str> {
-    match path {
-        "/metrics" => Some(
+/// What each of them answers, by path; without the pod `p`, if it is gone.
+pub(crate) fn answer(path: &str, gone: bool) -> Option<String> {
+    let page = match path {
+        "/metrics" => {
             "up_and_well 1\n\
-             kube_horizontalpodautoscaler_info{namespace=\"shop\",horizontalpodautoscaler=\"web\"} 1\n",
-        ),
-        "/stats" => Some("up_and_well 1\n"),
-        "/metrics/resource" => Some(
+             kube_horizontalpodautoscaler_info{namespace=\"shop\",horizontalpodautoscaler=\"web\"} 1\n"
+        }
+        "/stats" => "up_and_well 1\n",
+        "/metrics/resource" => {
             "container_cpu_usage_seconds_total{container=\"c\",namespace=\"real-world\",pod=\"p\"} 3\n\
              container_cpu_usage_seconds_total{container=\"c\",namespace=\"shop\",pod=\"q\"} 3\n\
              container_memory_working_set_bytes{container=\"c\",namespace=\"monitoring\",pod=\"r\"} 3\n\
              container_start_time_seconds{container=\"c\",namespace=\"real-world\",pod=\"p\"} 3\n\
-             node_cpu_usage_seconds_total 9\n",
-        ),
-        "/metrics/cadvisor" => Some(
+             node_cpu_usage_seconds_total 9\n"
+        }
+        "/metrics/cadvisor" => {
             "container_cpu_usage_seconds_total{container=\"c\",namespace=\"real-world\",pod=\"p\"} 3\n\
              container_cpu_cfs_periods_total{container=\"c\",namespace=\"real-world\",pod=\"p\"} 3\n\
+             container_cpu_cfs_periods_total{container=\"c\",namespace=\"shop\",pod=\"q\"} 3\n\
              container_cpu_cfs_throttled_periods_total{container=\"c\",namespace=\"real-world\",pod=\"p\"} 3\n\
-             container_oom_events_total{container=\"c\",namespace=\"shop\",pod=\"p\"} 3\n\
+             container_oom_events_total{container=\"c\",namespace=\"real-world\",pod=\"p\"} 3\n\
              container_network_receive_bytes_total{namespace=\"monitoring\",pod=\"p\",interface=\"eth0\"} 3\n\
              container_network_receive_bytes_total{id=\"/\"} 3\n\
-             machine_cpu_cores 2\n",
-        ),
-        _ => None,
-    }
+             machine_cpu_cores 2\n"
+        }
+        _ => return None,
+    };
+    let lines = page.lines().filter(|line| !gone || !line.contains("pod=\"p\""));
+    // Kubelets write when they measured.
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
+    let time = if path.starts_with("/metrics/") { format!(" {now}") } else { String::new() };
+    Some(lines.map(|line| format!("{line}{time}\n")).collect())
 }

@@ -1,11 +1,13 @@
 //! The real file on the real Prometheus: whom it asks, under which labels, and what it keeps.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Value, json};
 use stack::manifests::file;
 
-use crate::server::{Prometheus, rewritten, target};
+use crate::server::{Prometheus, rewritten, target, target_until};
 
 /// Its address, its labels, and whether it must have answered.
 type Target = (String, Value, bool);
@@ -77,6 +79,20 @@ fn expected(port: u16) -> Vec<Target> {
     ]
 }
 
+/// Its last value would be there for five minutes otherwise.
+#[test]
+fn what_a_kubelet_tells_of_no_more_ends_with_the_next_scrape() {
+    let gone = Arc::new(AtomicBool::new(false));
+    let prometheus = Prometheus::start(target_until(&gone));
+    let series = |own: &Prometheus| {
+        ["container_cpu_usage_seconds_total", "container_cpu_cfs_periods_total"]
+            .map(|name| own.series(&format!("{name}{{pod=\"p\"}}")).len())
+    };
+    prometheus.eventually("series of the pod", |own| (series(own) == [1, 1]).then_some(()));
+    gone.store(true, Ordering::Relaxed);
+    prometheus.eventually("the end of them", |own| (series(own) == [0, 0]).then_some(()));
+}
+
 #[test]
 fn what_nothing_looks_at_is_not_kept_and_every_rule_can_be_evaluated() {
     let prometheus = Prometheus::start(target());
@@ -91,7 +107,6 @@ fn what_nothing_looks_at_is_not_kept_and_every_rule_can_be_evaluated() {
         r#""container_cpu_cfs_throttled_periods_total" "real-world""#,
         r#""container_cpu_usage_seconds_total" "real-world""#,
         r#""container_memory_working_set_bytes" "monitoring""#,
-        r#""container_network_receive_bytes_total" "monitoring""#,
         r#""node_cpu_usage_seconds_total" null"#,
     ];
     assert_eq!(kept, wanted.map(str::to_owned).into());

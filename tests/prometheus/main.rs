@@ -4,7 +4,6 @@
 mod changes;
 mod cluster;
 mod discovery;
-mod names;
 mod objects;
 mod promtool;
 mod recorded;

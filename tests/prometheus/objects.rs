@@ -78,6 +78,42 @@ fn the_kubelets_component_believes_any_certificate_and_changes_nothing_else() {
 }
 
 #[test]
+fn on_kind_one_command_believes_its_kubelets() {
+    let objects = kustomized("overlays/kind/prometheus");
+    let config = the(&objects, "ConfigMap", "prometheus")["data"]["prometheus.yml"].as_str().unwrap();
+    assert_eq!(config.matches("\n    insecure_skip_verify: true").count(), 2);
+    assert_eq!(config.matches("insecure_skip_verify: false").count(), 0);
+}
+
+/// `app.kubernetes.io/name: prometheus` is what a chart's pods in the same namespace are named, too.
+#[test]
+fn policies_and_services_select_no_pods_of_somebody_elses_prometheus_or_grafana() {
+    for part in ["prometheus", "grafana"] {
+        let objects = kustomized(part);
+        let policy = &the(&objects, "NetworkPolicy", part)["spec"];
+        let mut selectors = vec![
+            policy["podSelector"]["matchLabels"].clone(),
+            the(&objects, "Service", part)["spec"]["selector"].clone(),
+        ];
+        // Whom Grafana asks.
+        let peers = policy["egress"].as_array().unwrap().iter().flat_map(|rule| rule["to"].as_array()).flatten();
+        let peers = peers.map(|peer| peer["podSelector"]["matchLabels"].clone());
+        selectors.extend(peers.filter(|labels| labels["app.kubernetes.io/name"] == "prometheus"));
+        for labels in selectors {
+            assert_eq!(labels["app.kubernetes.io/part-of"], "conduit", "{part}: {labels}");
+        }
+    }
+}
+
+#[test]
+fn prometheus_may_call_an_alertmanager_that_it_is_told_of() {
+    let objects = kustomized("prometheus");
+    let egress = the(&objects, "NetworkPolicy", "prometheus")["spec"]["egress"].as_array().unwrap().clone();
+    let open = |rule: &Value| rule["to"].is_null() && rule["ports"].to_string().contains("9093");
+    assert!(egress.iter().any(open), "networkpolicy.yaml: {egress:?}");
+}
+
+#[test]
 fn the_operators_rules_are_the_rules() {
     let objects = file("prometheus/components/operator/rules.yaml");
     let own: Vec<_> = objects.iter().map(|object| object["metadata"]["name"].as_str().unwrap()).collect();

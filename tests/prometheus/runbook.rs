@@ -40,3 +40,25 @@ fn every_metric_that_the_runbook_asks_for_is_one_that_a_rule_knows() {
         assert!(known, "prometheus/runbook.md: nothing records {}", name.as_str());
     }
 }
+
+/// A cure that applies another variant than the installed one takes its settings back.
+#[test]
+fn a_command_of_the_runbook_applies_no_kustomization_and_reads_all_of_the_log() {
+    let text = std::fs::read_to_string(root().join("prometheus/runbook.md")).unwrap().replace('\n', " ");
+    let code: Vec<&str> = text.split('`').skip(1).step_by(2).collect();
+    for command in &code {
+        assert!(!command.contains("apply -k") || *command == FOREIGN, "prometheus/runbook.md: {command}");
+        // By a selector kubectl gives ten lines of each pod.
+        let partly = command.contains(" logs -l ") && !command.contains("--tail=-1");
+        assert!(!partly, "prometheus/runbook.md: {command} gives ten lines");
+    }
+    let files = code.iter().map(|code| code.strip_prefix("kubectl apply -f ").unwrap_or(code));
+    let files: Vec<&str> = files.filter(|path| path.starts_with("k8s/") || path.starts_with("prometheus/")).collect();
+    assert!(files.len() > 5, "only {files:?}");
+    for path in files.iter().map(|path| path.split(' ').next().unwrap()) {
+        assert!(root().join(path).exists(), "prometheus/runbook.md: there is no {path}");
+    }
+}
+
+/// What it warns of.
+const FOREIGN: &str = "kubectl apply -k k8s/metrics-adapter";

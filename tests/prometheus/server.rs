@@ -3,6 +3,8 @@
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{Ipv4Addr, TcpListener};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -107,6 +109,12 @@ impl Prometheus {
 
 /// Answers as a pod, an adapter and a kubelet would, as long as the test lasts; gives its port.
 pub(crate) fn target() -> u16 {
+    target_until(&Arc::default())
+}
+
+/// The same, until this says that a pod is gone.
+pub(crate) fn target_until(gone: &Arc<AtomicBool>) -> u16 {
+    let gone = Arc::clone(gone);
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let port = listener.local_addr().unwrap().port();
     std::thread::spawn(move || {
@@ -117,7 +125,8 @@ pub(crate) fn target() -> u16 {
             // A TLS client gets no further: it is no request.
             let Some(path) = first.strip_prefix("GET ").and_then(|rest| rest.split(' ').next()) else { continue };
             lines.take_while(|line| !line.is_empty()).for_each(drop);
-            let (status, body) = cluster::answer(path).map_or(("404 Not Found", ""), |body| ("200 OK", body));
+            let (status, body) = cluster::answer(path, gone.load(Ordering::Relaxed))
+                .map_or(("404 Not Found", String::new()), |body| ("200 OK", body));
             let head = "Content-Type: text/plain; version=0.0.4\r\nConnection: close";
             let _ = write!(stream, "HTTP/1.1 {status}\r\n{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
         }

@@ -41,7 +41,7 @@ fn letter(at: usize) -> char {
 }
 
 fn target(query: &Query, at: usize) -> Value {
-    json!({
+    let mut target = json!({
         "refId": letter(at),
         "datasource": data_source(),
         "editorMode": "code",
@@ -49,7 +49,11 @@ fn target(query: &Query, at: usize) -> Value {
         "legendFormat": query.legend,
         "range": true,
         "instant": false,
-    })
+    });
+    if let Some(step) = &query.step {
+        target["interval"] = step.as_str().into();
+    }
+    target
 }
 
 fn colour<'a>(settings: &'a Settings, meaning: &str) -> &'a str {

@@ -111,6 +111,8 @@ pub struct Query {
     pub legend: String,
     /// By its meaning; without, each series has another one.
     pub colour: Option<String>,
+    /// The least time between two points, of which `$__rate_interval` is four; without, the scrape interval.
+    pub step: Option<String>,
 }
 
 fn timeseries() -> String {
