@@ -67,7 +67,7 @@ const EXTERNAL: &str = "/apis/external.metrics.k8s.io/v1beta1";
 pub fn router(api: Arc<Api>, gate: Option<Arc<Gate>>) -> Router {
     let mut router = paths(&api);
     if let Some(gate) = gate {
-        router = router.layer(from_fn_with_state(gate, guard::guard));
+        router = router.layer(from_fn_with_state((gate, Arc::clone(&api)), guard::guard));
     }
     router.layer(from_fn(observe::observe)).with_state(api)
 }

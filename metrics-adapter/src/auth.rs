@@ -19,6 +19,7 @@ use metrics::{counter, describe_counter, describe_histogram};
 
 use crate::clock::Clock;
 use crate::kubernetes::{Connection, Watches};
+use crate::model::GroupResource;
 
 pub use attributes::{Attributes, Malformed};
 pub use identity::User;
@@ -83,15 +84,17 @@ impl Gate {
         &self.trust
     }
 
-    /// Whether a request is answered.
+    /// Whether a request is answered. `named` knows the resource that a path names.
     pub async fn admit(
         &self,
         peer: Option<&Peer>,
         method: &Method,
         uri: &Uri,
         headers: &HeaderMap,
+        named: impl Fn(&str) -> Option<GroupResource>,
     ) -> Result<(), Refusal> {
         let attributes = Attributes::of(method, uri).map_err(|Malformed(problem)| Refusal::Malformed(problem))?;
+        let attributes = attributes.in_scope(named);
         let user = self.user(peer, headers).await?;
         if attributes.is_probe() || user.groups.iter().any(|group| group == "system:masters") {
             return Ok(());

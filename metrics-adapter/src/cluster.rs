@@ -6,6 +6,7 @@ mod kinds;
 mod shelf;
 mod target;
 mod targets;
+mod templates;
 mod view;
 mod watched;
 
@@ -17,7 +18,7 @@ use tokio::sync::watch;
 pub use autoscaler::{Aim, Autoscaler, Condition};
 pub use kinds::watch_kinds;
 pub use targets::Targets;
-pub use view::{Builder, Groups, Node, Object, Pod, View};
+pub use view::{Builder, Containers, Groups, Node, Object, Pod, View};
 pub use watched::{Scope, watch_cluster};
 
 use crate::kubernetes::{WatchState, Watches};

@@ -30,7 +30,7 @@ struct Inner {
     draining: AtomicBool,
 }
 
-/// Whether a source collected from everybody twice, or tried to.
+/// Whether sources collected what they have to at first, or tried to.
 pub type Collected = Box<dyn Fn() -> bool + Send>;
 
 /// What the adapter cannot answer without. Once it was there it is not looked at again: what is lost later must not
@@ -130,7 +130,8 @@ impl Health {
             finding.check(
                 "collection",
                 collected,
-                "waiting for every target to have been scraped twice, and every kubelet read twice, or 30 s",
+                "waiting for every target to have been scraped twice, every kubelet read twice, and Prometheus asked once \
+                 for each rule, or 30 s",
             );
             let draining = self.0.draining.load(Ordering::Relaxed);
             finding.check("shutdown", !draining, "the process was told to stop");

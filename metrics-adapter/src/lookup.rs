@@ -74,6 +74,12 @@ impl Facts {
         let usage = snapshot.config.resource_rules.as_ref().map(|_| Arc::clone(&self.usage.borrow()));
         Instant { view, snapshot, catalog, usage, now: self.clock.now() }
     }
+
+    /// The resource that a path of custom metrics names.
+    #[must_use]
+    pub fn named(&self, resource: &str) -> Option<GroupResource> {
+        Resource::named(resource).or_else(|| self.kinds.borrow().named(resource))
+    }
 }
 
 /// A metric of something, as it is asked for in custom.metrics.k8s.io.

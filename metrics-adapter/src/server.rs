@@ -1,6 +1,7 @@
 //! Two listeners: the APIs', with TLS if it was given certificates, and the operators'. Connections are limited
 //! in number and in what they may make the server wait for; at the end they are drained.
 
+mod idle;
 mod ops;
 mod tls;
 
@@ -13,12 +14,11 @@ use std::time::Duration;
 use axum::Router;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use metrics::{counter, describe_counter, describe_gauge, gauge};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::{sleep, timeout};
 use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::TlsAcceptor;
@@ -26,6 +26,8 @@ use tower::ServiceExt as _;
 use tracing::{debug, warn};
 
 use crate::auth::Peer;
+
+use idle::Requests;
 
 pub use ops::{Operators, router as ops_router};
 pub use tls::acceptor;
@@ -78,7 +80,9 @@ pub async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 /// Serves until `stop` completes, then finishes what is in flight. Returns whether all of it was.
 pub async fn serve(listener: TcpListener, router: Router, serving: Serving, stop: impl Future<Output = ()>) -> bool {
     let places = Arc::new(Semaphore::new(serving.connections));
-    let graceful = GracefulShutdown::new();
+    let (ends, ending) = watch::channel(false);
+    // Each connection has one of the senders; when all are gone, so are they.
+    let (open, mut closed) = mpsc::channel::<()>(1);
     let shares = Shares::default();
     let mut stop = std::pin::pin!(stop);
     loop {
@@ -98,13 +102,13 @@ pub async fn serve(listener: TcpListener, router: Router, serving: Serving, stop
                     debug!("{from}: has {} connections already", serving.per_address);
                     continue;
                 };
-                let connection = connection(stream, router.clone(), serving.tls.clone(), graceful.watcher());
-                let open = if serving.counted { 1.0 } else { 0.0 };
+                let connection = connection(stream, router.clone(), serving.tls.clone(), ending.clone());
+                let (counted, open) = (if serving.counted { 1.0 } else { 0.0 }, open.clone());
                 tokio::spawn(async move {
-                    gauge!("metrics_adapter_connections").increment(open);
+                    gauge!("metrics_adapter_connections").increment(counted);
                     connection.await;
-                    gauge!("metrics_adapter_connections").decrement(open);
-                    drop((place, share));
+                    gauge!("metrics_adapter_connections").decrement(counted);
+                    drop((place, share, open));
                 });
             }
             Err(error) => {
@@ -115,8 +119,9 @@ pub async fn serve(listener: TcpListener, router: Router, serving: Serving, stop
             }
         }
     }
-    drop(listener);
-    timeout(serving.drain, graceful.shutdown()).await.is_ok()
+    drop((listener, open));
+    ends.send_replace(true);
+    timeout(serving.drain, closed.recv()).await.is_ok()
 }
 
 /// How many connections each address has.
@@ -149,23 +154,18 @@ impl Drop for Share {
     }
 }
 
-async fn connection(
-    stream: TcpStream,
-    router: Router,
-    tls: Option<TlsAcceptor>,
-    watcher: hyper_util::server::graceful::Watcher,
-) {
+async fn connection(stream: TcpStream, router: Router, tls: Option<TlsAcceptor>, ending: watch::Receiver<bool>) {
     // Answers are written whole. If this fails the connection is broken, which its first read will say.
     let _ = stream.set_nodelay(true);
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(TAKING));
     stream.set_read_timeout(Some(SILENCE));
     let stream = Box::pin(stream);
-    let Some(tls) = tls else { return answer(stream, None, router, watcher).await };
+    let Some(tls) = tls else { return answer(stream, None, router, ending).await };
     match timeout(HANDSHAKE, tls.accept(stream)).await {
         Ok(Ok(stream)) => {
             let peer = stream.get_ref().1.peer_certificates().and_then(Peer::of);
-            answer(stream, peer, router, watcher).await;
+            answer(stream, peer, router, ending).await;
         }
         failed => {
             counter!("metrics_adapter_connection_errors_total", "stage" => "handshake").increment(1);
@@ -183,7 +183,7 @@ async fn answer(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     peer: Option<Arc<Peer>>,
     router: Router,
-    watcher: hyper_util::server::graceful::Watcher,
+    mut ending: watch::Receiver<bool>,
 ) {
     let mut builder = Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADERS).max_buf_size(LARGEST_HEADERS);
@@ -193,16 +193,46 @@ async fn answer(
         .keep_alive_interval(KEEP_ALIVE)
         .max_concurrent_streams(STREAMS)
         .max_header_list_size(u32::try_from(LARGEST_HEADERS).unwrap_or(u32::MAX));
+    let requests = Requests::default();
+    let counted = requests.clone();
     // What the client has proven goes with each of its requests.
     let service = tower::service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
         if let Some(peer) = &peer {
             request.extensions_mut().insert(Arc::clone(peer));
         }
-        router.clone().oneshot(request.map(axum::body::Body::new))
+        let (request, own) = (request.map(axum::body::Body::new), counted.begin());
+        let answer = router.clone().oneshot(request);
+        async move {
+            let answer = answer.await;
+            drop(own);
+            answer
+        }
     });
-    let served = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
-    if let Err(error) = watcher.watch(served.into_owned()).await {
+    let served = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service)).into_owned();
+    let mut served = std::pin::pin!(served);
+    let closes = async {
+        tokio::select! {
+            () = requests.cease() => {}
+            _ = ending.wait_for(|ends| *ends) => {}
+        }
+    };
+    let mut closes = std::pin::pin!(closes);
+    let mut closing = false;
+    let outcome = loop {
+        tokio::select! {
+            outcome = served.as_mut() => break outcome,
+            () = &mut closes, if !closing => {
+                closing = true;
+                // What is in flight is answered, and nothing else taken.
+                served.as_mut().graceful_shutdown();
+            }
+        }
+    };
+    if let Err(error) = outcome {
         // The client's doing.
         debug!("connection: {error}");
     }
 }
+
+#[cfg(test)]
+mod tests;

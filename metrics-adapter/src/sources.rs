@@ -5,6 +5,7 @@ mod buffers;
 mod fetch;
 mod kubelet;
 mod machine;
+mod memory;
 mod prometheus;
 mod read;
 mod schedule;

@@ -5,13 +5,19 @@ use axum::middleware::Next;
 use axum::response::Response;
 use tracing::debug;
 
+use super::Api;
 use super::failure::Failure;
 use crate::auth::{Gate, Peer, Refusal};
 
 /// Answers nobody who may not be answered.
-pub(super) async fn guard(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> Result<Response, Failure> {
+pub(super) async fn guard(
+    State((gate, api)): State<(Arc<Gate>, Arc<Api>)>,
+    request: Request,
+    next: Next,
+) -> Result<Response, Failure> {
     let peer = request.extensions().get::<Arc<Peer>>().map(Arc::as_ref);
-    match gate.admit(peer, request.method(), request.uri(), request.headers()).await {
+    let named = |resource: &str| api.facts.named(resource);
+    match gate.admit(peer, request.method(), request.uri(), request.headers(), named).await {
         Ok(()) => Ok(next.run(request).await),
         Err(refusal) => {
             debug!(path = request.uri().path(), "refused: {refusal:?}");

@@ -78,6 +78,12 @@ impl<'a> Measured<'a> {
             return Err(Missing::Lacking(Some(container), absence));
         }
         let PodUsage { containers, .. } = usage;
+        // One that is not there, as it has crashed and waits to be started again, would make a part pass for the whole.
+        let unknown =
+            pod.containers.iter().find(|name| containers.binary_search_by(|own| (*own.name).cmp(name)).is_err());
+        if let Some(name) = unknown {
+            return Err(Missing::Lacking(Some(name), Absence::NoSeries));
+        }
         let Some(oldest) = usage.oldest() else { return Err(Missing::Unknown(node, record)) };
         if instant.now.moment.since(oldest.at) > record.stale_after {
             return Err(Missing::Stale(node, record));

@@ -4,9 +4,13 @@ use hyper::{Method, Uri};
 use serde_json::{Value, json};
 
 use super::Refusal;
+use crate::model::GroupResource;
 
 /// Longer than any path that means something, in bytes: each part of it has 253 at most.
 const LONGEST_PATH: usize = 4096;
+
+/// The group in which the objects of other groups are asked for.
+const CUSTOM: &str = "custom.metrics.k8s.io";
 
 /// What a request wants, as roles have it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,6 +107,22 @@ impl Attributes {
         Ok(Self { verb: verb.to_owned(), what })
     }
 
+    /// The same at the scope that it is answered from: an object that is in no namespace is none's, whichever one the
+    /// path names. Only a namespace may be asked for in itself.
+    #[must_use]
+    pub fn in_scope(mut self, named: impl Fn(&str) -> Option<GroupResource>) -> Self {
+        if let What::Resource { group, namespace, resource, name, .. } = &mut self.what
+            && group == CUSTOM
+            && let Some(resource) = named(resource)
+        {
+            let is_itself = resource.is_namespaces() && name == namespace;
+            if !resource.namespaced && !is_itself {
+                namespace.clear();
+            }
+        }
+        self
+    }
+
     /// Whether this asks how the process is, which everybody may who is known or says nothing of themselves.
     #[must_use]
     pub fn is_probe(&self) -> bool {
@@ -197,6 +217,7 @@ fn decode(segment: &str) -> Result<String, Malformed> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Resource;
 
     fn read(method: &str, path: &str) -> String {
         let uri: Uri = path.parse().unwrap();
@@ -252,6 +273,27 @@ mod tests {
         }
         assert_eq!(read("POST", "/apis/g/v/namespaces/ns/pods"), "create g/v [ns] pods/ ");
         assert_eq!(read("DELETE", "/apis/g/v/namespaces/ns/pods"), "deletecollection g/v [ns] pods/ ");
+    }
+
+    #[test]
+    fn what_is_in_no_namespace_is_reviewed_in_none() {
+        let table = [
+            ("shop/nodes/node-a", ""),
+            ("shop/nodes/*", ""),
+            // Its name is not what makes it the namespace's own.
+            ("shop/nodes/shop", ""),
+            ("shop/namespaces/other", ""),
+            ("shop/namespaces/*", ""),
+            ("shop/namespaces/shop", "shop"),
+            ("shop/pods/*", "shop"),
+            ("shop/services/shop", "shop"),
+        ];
+        for (path, scope) in table {
+            let uri = format!("/apis/custom.metrics.k8s.io/v1beta2/namespaces/{path}/m").parse().unwrap();
+            let attributes = Attributes::of(&Method::GET, &uri).unwrap().in_scope(Resource::named);
+            let What::Resource { namespace, .. } = attributes.what else { panic!("{path}") };
+            assert_eq!(namespace, scope, "{path}");
+        }
     }
 
     #[test]

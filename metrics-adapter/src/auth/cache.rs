@@ -62,7 +62,23 @@ struct Inner<V> {
 /// A digest of what is asked: of a fixed size, however much that is, and of tokens nothing else is kept.
 pub(super) type Key = [u8; 32];
 
-type Said<V> = Result<Answer<V>, Arc<str>>;
+type Said<V> = Result<Answer<V>, Unanswered>;
+
+/// Why a question has no answer.
+#[derive(Clone, Debug)]
+pub(super) struct Unanswered {
+    /// For a person.
+    pub(super) problem: Arc<str>,
+    /// Whether the API server is away. That there are too many questions here does not say so: whoever asks them must
+    /// not have others keep what they lost.
+    pub(super) away: bool,
+}
+
+impl Unanswered {
+    pub(super) fn here(problem: impl Into<Arc<str>>) -> Self {
+        Self { problem: problem.into(), away: false }
+    }
+}
 
 #[derive(Debug)]
 struct Known<V> {
@@ -88,19 +104,21 @@ impl<V: Clone + Send + Sync + 'static> Cache<V> {
     /// error says why there is none. An answer may say when it expires.
     pub(super) async fn ask<F>(&self, key: &Key, question: impl FnOnce() -> F) -> Said<V>
     where
-        F: Future<Output = Result<(Answer<V>, Option<Wall>), String>> + Send + 'static,
+        F: Future<Output = Result<(Answer<V>, Option<Wall>), Unanswered>> + Send + 'static,
     {
         match self.step(key, question) {
             Step::Answer(answer) => Ok(answer),
-            Step::TooMany => Err(format!("more than {MOST_ASKED} {}s are being asked for", self.policy.what).into()),
+            Step::TooMany => {
+                Err(Unanswered::here(format!("more than {MOST_ASKED} {}s are being asked for", self.policy.what)))
+            }
             Step::Wait(mut said, fallback) => {
                 let said = match said.wait_for(Option::is_some).await {
                     Ok(said) => (*said).clone(),
                     Err(_) => None,
                 };
-                let said = said.unwrap_or_else(|| Err("the question was given up".into()));
+                let said = said.unwrap_or_else(|| Err(Unanswered::here("the question was given up")));
                 match (said, fallback) {
-                    (Err(_), Some(answer)) => {
+                    (Err(why), Some(answer)) if why.away || lock(&self.inner).failed.is_some() => {
                         self.count("stale");
                         Ok(answer)
                     }
@@ -112,7 +130,7 @@ impl<V: Clone + Send + Sync + 'static> Cache<V> {
 
     fn step<F>(&self, key: &Key, question: impl FnOnce() -> F) -> Step<V>
     where
-        F: Future<Output = Result<(Answer<V>, Option<Wall>), String>> + Send + 'static,
+        F: Future<Output = Result<(Answer<V>, Option<Wall>), Unanswered>> + Send + 'static,
     {
         let now = self.clock.now();
         let mut inner = lock(&self.inner);
@@ -163,7 +181,7 @@ impl<V: Clone + Send + Sync + 'static> Cache<V> {
         let waits = inner.asked.get(key).cloned();
         if waits.is_none() && inner.asked.len() >= MOST_ASKED {
             self.count("turned_away");
-            return fallback.map_or(Step::TooMany, Step::Answer);
+            return Step::TooMany;
         }
         Step::Wait(
             waits.unwrap_or_else(|| {
@@ -177,7 +195,7 @@ impl<V: Clone + Send + Sync + 'static> Cache<V> {
     /// Asks, and goes on to ask when whoever wanted to know no longer does: the next will.
     fn begin<F>(&self, inner: &mut Inner<V>, key: &Key, question: F) -> watch::Receiver<Option<Said<V>>>
     where
-        F: Future<Output = Result<(Answer<V>, Option<Wall>), String>> + Send + 'static,
+        F: Future<Output = Result<(Answer<V>, Option<Wall>), Unanswered>> + Send + 'static,
     {
         let (says, said) = watch::channel(None);
         let key = *key;
@@ -195,12 +213,12 @@ impl<V: Clone + Send + Sync + 'static> Cache<V> {
                     inner.remember(key, Known { answer: answer.clone(), at: clock.moment(), expires });
                     Ok(answer)
                 }
-                Err(problem) => {
+                Err(why) => {
                     // Once for as long as it lasts.
-                    if inner.failed.replace(clock.moment()).is_none() {
-                        warn!(review = what, "{problem}; what was allowed within the last hour still is");
+                    if why.away && inner.failed.replace(clock.moment()).is_none() {
+                        warn!(review = what, "{}; what was allowed within the last hour still is", why.problem);
                     }
-                    Err(problem.into())
+                    Err(why)
                 }
             };
             drop(inner);
@@ -240,4 +258,50 @@ fn lock<V>(inner: &Mutex<Inner<V>>) -> MutexGuard<'_, Inner<V>> {
 pub(super) fn field(key: &mut Vec<u8>, bytes: &[u8]) {
     key.extend_from_slice(&u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_le_bytes());
     key.extend_from_slice(bytes);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A yes is asked for again each time, and stands for an hour while the API server is away.
+    const POLICY: Policy = Policy {
+        what: "review",
+        fresh: Duration::ZERO,
+        good: Duration::ZERO,
+        away: Duration::from_hours(1),
+        refused: Duration::ZERO,
+    };
+    const KEY: Key = [7; 32];
+    const GRANTED: Result<Answer<()>, String> = Ok(Answer::Granted(()));
+
+    async fn ask(cache: &Cache<()>, said: Result<Answer<()>, Unanswered>) -> Result<Answer<()>, String> {
+        let asked = cache.ask(&KEY, || async move { said.map(|answer| (answer, None)) });
+        asked.await.map_err(|why| why.problem.to_string())
+    }
+
+    #[tokio::test]
+    async fn a_yes_outlives_its_time_only_while_the_api_server_is_away() {
+        let cache = Cache::new(POLICY, Clock::start());
+        assert_eq!(ask(&cache, Ok(Answer::Granted(()))).await, GRANTED);
+        let busy = || Err(Unanswered::here("too many wait"));
+        assert_eq!(ask(&cache, busy()).await, Err("too many wait".to_owned()));
+        assert_eq!(ask(&cache, Ok(Answer::Granted(()))).await, GRANTED, "and the API server was not taken to be away");
+        let away = || Err(Unanswered { problem: "no route".into(), away: true });
+        assert_eq!(ask(&cache, away()).await, GRANTED);
+        assert_eq!(ask(&cache, busy()).await, GRANTED, "it was when it was last asked");
+    }
+
+    #[tokio::test]
+    async fn too_many_questions_give_nobody_back_what_they_had() {
+        let cache = Cache::new(POLICY, Clock::start());
+        assert_eq!(ask(&cache, Ok(Answer::Granted(()))).await, GRANTED);
+        for number in 0..MOST_ASKED {
+            let mut key = Key::default();
+            key[..8].copy_from_slice(&number.to_le_bytes());
+            let Step::Wait(..) = cache.step(&key, std::future::pending) else { panic!("{number}") };
+        }
+        let problem = ask(&cache, Ok(Answer::Granted(()))).await.unwrap_err();
+        assert!(problem.contains("are being asked for"), "{problem}");
+    }
 }

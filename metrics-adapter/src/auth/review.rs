@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::attributes::Attributes;
-use super::cache::{Answer, Cache, Key, Policy};
+use super::cache::{Answer, Cache, Key, Policy, Unanswered};
 use super::identity::User;
 use crate::clock::Clock;
 use crate::kubernetes::{Connection, explain};
@@ -121,7 +121,7 @@ impl Reviews {
             let asks = self.asks.clone();
             async move { asks.access(spec).await.map(|answer| (answer, None)) }
         });
-        answer.await.map_err(|problem| problem.to_string())
+        answer.await.map_err(|why| why.problem.to_string())
     }
 
     /// Whose a token is.
@@ -140,12 +140,12 @@ impl Reviews {
                 Ok((answer, expiry(&token)))
             }
         });
-        answer.await.map_err(|problem| problem.to_string())
+        answer.await.map_err(|why| why.problem.to_string())
     }
 }
 
 impl Asks {
-    async fn access(&self, spec: Value) -> Result<Answer<()>, String> {
+    async fn access(&self, spec: Value) -> Result<Answer<()>, Unanswered> {
         let review = json!({"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": spec});
         let path = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
         let AccessReview { status } = self.ask(ACCESS.what, path, &review).await?;
@@ -154,7 +154,7 @@ impl Asks {
         Ok(if allowed { Answer::Granted(()) } else { Answer::Refused(status.reason.into()) })
     }
 
-    async fn token(&self, token: &str) -> Result<Answer<User>, String> {
+    async fn token(&self, token: &str) -> Result<Answer<User>, Unanswered> {
         let review = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": {"token": token}});
         let TokenReview { status } =
             self.ask(TOKEN.what, "/apis/authentication.k8s.io/v1/tokenreviews", &review).await?;
@@ -174,22 +174,36 @@ impl Asks {
         what: &'static str,
         path: &str,
         review: &Value,
-    ) -> Result<T, String> {
+    ) -> Result<T, Unanswered> {
         let place = timeout(ANSWER, self.places[usize::from(what == TOKEN.what)].acquire()).await;
-        let Ok(Ok(_place)) = place else { return Err(format!("too many {what}s wait for the API server")) };
+        let Ok(Ok(_place)) = place else {
+            return Err(Unanswered::here(format!("too many {what}s wait for the API server")));
+        };
         let began = self.clock.moment();
         let asked = timeout(ANSWER, async {
             let request = hyper::Request::post(path).header(CONTENT_TYPE, "application/json");
-            let body = serde_json::to_vec(review).map_err(|error| error.to_string())?;
-            let request = request.body(body).map_err(|error| error.to_string())?;
-            self.client.request::<T>(request).await.map_err(|error| explain(&error))
+            let body = serde_json::to_vec(review).map_err(|error| Unanswered::here(error.to_string()))?;
+            let request = request.body(body).map_err(|error| Unanswered::here(error.to_string()))?;
+            let answer = self.client.request::<T>(request).await;
+            answer.map_err(|error| Unanswered { problem: explain(&error).into(), away: is_away(&error) })
         });
-        let answer = asked.await.unwrap_or_else(|_| Err(format!("the API server did not answer within {ANSWER:?}")));
+        let late = |_| {
+            Err(Unanswered { problem: format!("the API server did not answer within {ANSWER:?}").into(), away: true })
+        };
+        let answer = asked.await.unwrap_or_else(late);
         histogram!("metrics_adapter_review_duration_seconds", "kind" => what).record(self.clock.moment().since(began));
-        answer.map_err(|problem| {
+        answer.map_err(|Unanswered { problem, away }| {
             counted(what, "failed");
-            format!("a {what} could not be made: {problem}")
+            Unanswered { problem: format!("a {what} could not be made: {problem}").into(), away }
         })
+    }
+}
+
+/// Whether the API server did not answer, or only that it cannot.
+fn is_away(error: &kube::Error) -> bool {
+    match error {
+        kube::Error::Api(status) => status.code == 429 || status.code >= 500,
+        _ => true,
     }
 }
 

@@ -2,7 +2,7 @@ use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 
-use super::view::{Builder, Groups, Node as Machine, Pod, View};
+use super::view::{Builder, Containers, Groups, Node as Machine, Pod, View};
 use crate::model::{Labels, Resource, Selector, Wall};
 use crate::yaml::{self, Fields, Node, Problem};
 
@@ -86,6 +86,8 @@ impl Targets {
             name,
             labels,
             container: Some(container),
+            containers: Containers::default(),
+            ready: true,
             node: Some(Arc::clone(&self.machine)),
             target: Some(url),
             problem: None,

@@ -34,6 +34,10 @@ pub struct Pod {
     pub labels: Labels,
     /// The container whose process the target measures; none where kubelets measure containers.
     pub container: Option<Arc<str>>,
+    /// The containers that run for as long as it does, sorted: of all of these a kubelet must know what they use.
+    pub containers: Containers,
+    /// Whether it is ready to serve.
+    pub ready: bool,
     /// The node that it runs on, once it does.
     pub node: Option<Arc<str>>,
     /// Where its metrics are.
@@ -41,6 +45,9 @@ pub struct Pod {
     /// What keeps it from having a target although it asks for one.
     pub problem: Option<String>,
 }
+
+/// Names of containers. Pods of one template share them.
+pub type Containers = Arc<[Box<str>]>;
 
 /// What a pod is part of, besides its namespace.
 pub type Groups = Vec<(GroupResource, Arc<str>)>;

@@ -15,7 +15,8 @@ use super::Inventory;
 use super::autoscaler::Autoscaler;
 use super::shelf::{Key, Shelf};
 use super::target::Facts;
-use super::view::{Builder, Groups, Node, Pod, View};
+use super::templates::{Templates, is_sidecar};
+use super::view::{Builder, Containers, Groups, Node, Pod, View};
 use crate::clock::Clock;
 use crate::config::{Config, PodSettings};
 use crate::kubernetes::{self, Connection, Event, Gone, Object, Watch, Watches};
@@ -186,6 +187,7 @@ struct State {
     namespaces: Arc<[String]>,
     settings: PodSettings,
     pods: Shelf<PodEntry>,
+    containers: Templates,
     nodes: Shelf<NodeEntry>,
     services: Shelf<Labels>,
     slices: Shelf<Slice>,
@@ -201,14 +203,22 @@ struct PodEntry {
     uid: Box<str>,
     facts: Facts,
     owner: Option<Owner>,
+    running: Running,
     pod: Arc<Pod>,
+}
+
+/// How a pod runs.
+#[derive(Clone, PartialEq)]
+struct Running {
+    node: Option<Arc<str>>,
+    ready: bool,
+    containers: Containers,
 }
 
 /// What a pod is made of decides; the pod follows from it.
 impl PartialEq for PodEntry {
     fn eq(&self, other: &Self) -> bool {
-        (&self.uid, &self.facts, &self.owner, &self.pod.node)
-            == (&other.uid, &other.facts, &other.owner, &other.pod.node)
+        (&self.uid, &self.facts, &self.owner, &self.running) == (&other.uid, &other.facts, &other.owner, &other.running)
     }
 }
 
@@ -232,6 +242,7 @@ impl State {
             namespaces: namespaces.into(),
             settings,
             pods: Shelf::new(views),
+            containers: Templates::default(),
             nodes: Shelf::new(node_views),
             services: Shelf::new(views),
             slices: Shelf::new(views),
@@ -254,9 +265,11 @@ impl State {
     }
 
     fn take(&mut self, said: Said) -> bool {
-        let settings = &self.settings;
+        let (settings, containers) = (&self.settings, &mut self.containers);
         match said {
-            Said::Pod(watch, event) => self.pods.take(watch, event, |key, pod| pod_entry(key, pod, settings)),
+            Said::Pod(watch, event) => {
+                self.pods.take(watch, event, |key, pod| pod_entry(key, pod, settings, containers))
+            }
             Said::Node(watch, event) => self.nodes.take(watch, event, |_, node| Some(node_entry(node))),
             Said::Service(watch, event) => self.services.take(watch, event, |_, own| Some(labels(own.metadata))),
             Said::Slice(watch, event) => self.slices.take(watch, event, |_, own| slice(own)),
@@ -280,7 +293,7 @@ impl State {
             return false;
         }
         for (key, entry) in self.pods.iter_mut() {
-            entry.pod = Arc::new(pod(key, &entry.uid, &entry.facts, entry.pod.node.clone(), &settings));
+            entry.pod = Arc::new(pod(key, &entry.uid, &entry.facts, entry.running.clone(), &settings));
         }
         self.settings = settings;
         true
@@ -346,14 +359,18 @@ fn owner(meta: &ObjectMeta) -> Option<Owner> {
 }
 
 /// What is kept of a pod; nothing, once it has ended.
-fn pod_entry(key: &Key, pod: kubernetes::Pod, settings: &PodSettings) -> Option<PodEntry> {
+fn pod_entry(key: &Key, pod: kubernetes::Pod, settings: &PodSettings, containers: &mut Templates) -> Option<PodEntry> {
     let kubernetes::Pod { metadata, spec, status } = pod;
     if matches!(status.phase.as_deref(), Some("Succeeded" | "Failed")) {
         return None;
     }
     let owner = owner(&metadata);
+    let ready = status.conditions.iter().flatten().any(|own| own.type_ == "Ready" && own.status == "True");
+    // One that ends is sent nothing more.
+    let ready = ready && metadata.deletion_timestamp.is_none();
+    let containers = containers.of(&spec);
     let sidecars = spec.init_containers.unwrap_or_default();
-    let sidecars = sidecars.into_iter().filter(|container| container.restart_policy.as_deref() == Some("Always"));
+    let sidecars = sidecars.into_iter().filter(is_sidecar);
     let ports = spec.containers.into_iter().chain(sidecars).flat_map(|container| container.ports.unwrap_or_default());
     let ports = ports.filter(|port| port.protocol.as_deref().is_none_or(|protocol| protocol == "TCP"));
     let ports = ports.filter_map(|port| Some((port.name.map(Into::into), u16::try_from(port.container_port).ok()?)));
@@ -366,11 +383,12 @@ fn pod_entry(key: &Key, pod: kubernetes::Pod, settings: &PodSettings) -> Option<
     };
     let uid: Box<str> = metadata.uid.unwrap_or_default().into();
     let node = spec.node_name.filter(|name| !name.is_empty()).map(Into::into);
-    let pod = Arc::new(self::pod(key, &uid, &facts, node, settings));
-    Some(PodEntry { uid, facts, owner, pod })
+    let running = Running { node, ready, containers };
+    let pod = Arc::new(self::pod(key, &uid, &facts, running.clone(), settings));
+    Some(PodEntry { uid, facts, owner, running, pod })
 }
 
-fn pod((namespace, name): &Key, uid: &str, facts: &Facts, node: Option<Arc<str>>, settings: &PodSettings) -> Pod {
+fn pod((namespace, name): &Key, uid: &str, facts: &Facts, running: Running, settings: &PodSettings) -> Pod {
     let (target, problem) = match facts.target(namespace, settings) {
         Ok(target) => (target, None),
         Err(problem) => (None, Some(problem)),
@@ -384,7 +402,9 @@ fn pod((namespace, name): &Key, uid: &str, facts: &Facts, node: Option<Arc<str>>
         name: Arc::clone(name),
         labels: facts.labels.clone(),
         container: None,
-        node,
+        containers: running.containers,
+        ready: running.ready,
+        node: running.node,
         target,
         problem,
     }

@@ -23,7 +23,7 @@ use crate::reload::{self, Followed};
 use crate::server::{self, Operators, Serving};
 use crate::sources::{self, Fetcher, KubeletSettings, Kubelets, Prometheus, Scraper};
 use crate::status::{ClusterSight, Sight};
-use crate::store::{self, Catalog, Demand, PrometheusState, Writer};
+use crate::store::{self, Catalog, CatalogReader, Demand, PrometheusState, ResourceUsage, Writer};
 use crate::telemetry::{self, LogFormat, Registry};
 
 /// Reports that wait for the store; whoever collects faster than it takes in waits.
@@ -288,7 +288,6 @@ impl Parts {
         let scraper = Scraper { inventory: inventory.clone(), config: config.clone(), reports, clock };
         tokio::spawn(scraper.run());
         let health = Health::new(clock.now(), needs);
-        tokio::spawn(health.clone().wait_for_collections(inventory.clone(), store.clone(), read_twice, clock));
         let resource_metrics = args.cluster.resource_metrics;
         let (catalog, catalogs) = Catalog::empty(Arc::clone(&config.borrow().value)).publish();
         let (demand, news) = Demand::new();
@@ -306,6 +305,9 @@ impl Parts {
             clock,
         };
         tokio::spawn(asks.run());
+        let asked = asked_once(config.clone(), catalogs.clone(), usages.clone());
+        let others: Collected = Box::new(move || read_twice() && asked());
+        tokio::spawn(health.clone().wait_for_collections(inventory.clone(), store.clone(), others, clock));
         let facts = Facts {
             inventory: inventory.clone(),
             store: store.clone(),
@@ -360,6 +362,21 @@ fn all_read_twice(settings: KubeletSettings, inventory: Inventory, store: store:
         }
         let mut nodes = view.nodes().iter().filter(|node| settings.reads(node));
         nodes.all(|node| snapshot.node(&node.name).is_some_and(|record| record.target.attempts >= 2))
+    })
+}
+
+/// Whether Prometheus was asked once for each rule's series and for what pods and nodes use, or was tried to be.
+fn asked_once(
+    config: watch::Receiver<reload::State<Config>>,
+    catalog: CatalogReader,
+    usage: watch::Receiver<Arc<ResourceUsage>>,
+) -> Collected {
+    Box::new(move || {
+        let (config, catalog, usage) = (Arc::clone(&config.borrow().value), catalog.current(), usage.borrow().clone());
+        let listed = catalog.config.generation == config.generation && catalog.is_tried();
+        let used = config.resource_rules.is_none() || usage.pods.is_tried() && usage.nodes.is_tried();
+        // Without a Prometheus there is nobody to be asked.
+        config.prometheus.is_none() || listed && used
     })
 }
 

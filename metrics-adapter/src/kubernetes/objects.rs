@@ -146,6 +146,8 @@ pub mod pod {
         pub containers: Vec<Container>,
         /// Its init containers; those that are restarted always are sidecars.
         pub init_containers: Option<Vec<Container>>,
+        /// `Always`, unless something else is said.
+        pub restart_policy: Option<String>,
     }
 
     /// A container.
@@ -181,6 +183,19 @@ pub mod pod {
         /// Its address.
         #[serde(rename = "podIP")]
         pub pod_ip: Option<String>,
+        /// How far it is.
+        pub conditions: Option<Vec<Condition>>,
+    }
+
+    /// One of the things that are so, or are not.
+    #[derive(Clone, Debug, Default, Deserialize, Serialize)]
+    #[serde(default)]
+    pub struct Condition {
+        /// `Ready`, for one.
+        #[serde(rename = "type")]
+        pub type_: String,
+        /// `True`, `False` or `Unknown`.
+        pub status: String,
     }
 }
 

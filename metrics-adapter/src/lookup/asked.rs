@@ -117,7 +117,12 @@ impl Wanted {
         };
         let asked = facts
             .demand
-            .ask(&question, || format!("{resource}/{}", self.metric), instant.now.moment)
+            .ask(
+                &question,
+                self.namespace.as_deref().unwrap_or_default(),
+                || format!("{resource}/{}", self.metric),
+                instant.now.moment,
+            )
             .map_err(refused)?;
         let state = asked.state();
         Ok(AskedMetric { asked, state, reading, resource, index: None })
@@ -144,8 +149,11 @@ impl Wanted {
     fn offer(&self, resource: GroupResource, instant: &Instant) -> Result<(Question, Reading), Missing> {
         let offers = &instant.catalog.offers;
         let here = self.namespace.is_some();
-        // Pods of all namespaces may be asked for where each is told from those of the others.
-        let elsewhere = || if self.name == "*" { offers.custom(&self.metric, resource, true) } else { None };
+        // Objects of all namespaces may be asked for where one query tells each from those of the others.
+        let elsewhere = || {
+            let offer = offers.custom(&self.metric, resource, true).filter(|_| self.name == "*");
+            offer.filter(|own| own.of_all(&self.series).is_some())
+        };
         let offer = offers.custom(&self.metric, resource, here);
         // What is in no namespace may be asked for in one, where its series name none.
         let nowhere = || if resource.namespaced { None } else { offers.custom(&self.metric, resource, false) };
@@ -206,6 +214,10 @@ impl Wanted {
     }
 
     fn not_offered(&self, resource: GroupResource, instant: &Instant) -> String {
+        let in_namespaces = instant.catalog.offers.custom(&self.metric, resource, true);
+        if self.namespace.is_none() && in_namespaces.is_some() {
+            return format!("{resource} are asked for in their namespace");
+        }
         let all = offered(&instant.snapshot.config, &instant.catalog);
         let others: Vec<String> =
             all.iter().filter(|(_, _, name)| *name == self.metric).map(|(own, ..)| own.to_string()).collect();

@@ -63,8 +63,10 @@ impl External {
         };
         let refused =
             |failure: QueryFailure| Missing::Absent(self.nothing(&format!("Prometheus is not asked: {failure}")));
-        let asked =
-            facts.demand.ask(&question, || format!("external/{}", self.metric), instant.now.moment).map_err(refused)?;
+        let asked = facts
+            .demand
+            .ask(&question, &self.namespace, || format!("external/{}", self.metric), instant.now.moment)
+            .map_err(refused)?;
         let state = match asked.state() {
             state if state.attempts > 0 => state,
             _ => asked.tried(PATIENCE).await,

@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::tally::{Tally, pods_that_match};
 use super::{Instant, Missing, Value, Wanted, whole_seconds};
@@ -7,6 +8,10 @@ use crate::config::Rule;
 use crate::model::quantity::Milli;
 use crate::model::{Absence, GroupResource, Labels, Measurement, ObjectReference, Resource, Selector};
 use crate::store::{MetricRecord, Selects};
+
+/// A pod that cannot be read is missed for so long after its last sample: as long as an autoscaler waits before it scales
+/// down. Whoever is silent for longer must not keep it from what the others need.
+const MISSED: Duration = Duration::from_mins(5);
 
 /// What is measured how: a rule, and which of its series.
 #[derive(Debug)]
@@ -42,24 +47,38 @@ impl<'a> Measure<'a> {
         self.value(object, &measured)
     }
 
-    /// The value of several pods together: of the time of the oldest, over the longest window.
+    /// The value of several pods together: of the time of the oldest, over the longest window. None, while one is missing
+    /// that was counted until lately: those that are left would pass for all of them.
     fn of_all<'p>(
         &self,
         pods: impl Iterator<Item = &'p Arc<Pod>>,
         selects: &mut dyn FnMut(&Arc<Labels>) -> bool,
         tally: &mut Tally,
     ) -> Option<Measurement> {
-        let mut measured = Vec::new();
+        let (mut measured, mut missed) = (Vec::new(), false);
         for pod in pods {
             match self.of(pod, selects) {
                 Ok(measurement) => measured.push(measurement),
-                Err(absence) => tally.add_pod(absence, pod, self.instant.snapshot.record(pod.key)),
+                Err(absence) => {
+                    missed |= absence == Absence::Stale && self.is_missed(pod);
+                    tally.add_pod(absence, pod, self.instant.snapshot.record(pod.key));
+                }
             }
+        }
+        if missed {
+            tally.add_part(measured.len());
+            return None;
         }
         let value = self.rule.aggregate.of(measured.iter().map(|own| own.value))?;
         let at = measured.iter().map(|own| own.at).min()?;
         let window = measured.iter().map(|own| own.window).max()?;
         Some(Measurement { value, at, window })
+    }
+
+    /// Whether a pod that is ready had a value until lately. One that is not ready is sent nothing that could be counted.
+    fn is_missed(&self, pod: &Pod) -> bool {
+        let record = self.instant.snapshot.record(pod.key).and_then(|record| record.metrics.get(self.place));
+        pod.ready && record.is_some_and(|record| self.instant.now.moment.since(record.at()) < MISSED)
     }
 
     fn value<'o>(&self, object: ObjectReference<'o>, measured: &Measurement) -> Result<Value<'o>, Absence> {

@@ -48,6 +48,8 @@ pub(super) struct Tally {
     absent: BTreeMap<Reason, usize>,
     /// A pod whose last scrape failed, and how.
     failed: Option<String>,
+    /// So many have a value, which does not count without that of the others.
+    part: usize,
 }
 
 impl Tally {
@@ -65,11 +67,16 @@ impl Tally {
         }
     }
 
+    /// Some have a value, but they would pass for all.
+    pub(super) fn add_part(&mut self, measured: usize) {
+        self.part += measured;
+    }
+
     /// The cause, after what was looked at: `3 pods match app=web`.
     pub(super) fn explain(&self, looked_at: &str, series: &Selector) -> String {
         let mut text = looked_at.to_owned();
         match self.absent.iter().next() {
-            Some((reason, _)) if self.absent.len() == 1 => {
+            Some((reason, _)) if self.absent.len() == 1 && self.part == 0 => {
                 text.push_str(", ");
                 text.push_str(reason.explain_all());
             }
@@ -84,6 +91,9 @@ impl Tally {
             |reason: &Reason| matches!(reason, Reason::Scraped(Absence::NoSeries) | Reason::Asked(Absence::NoSeries));
         if !series.is_empty() && self.absent.keys().any(of_no_series) {
             let _ = write!(text, " (with {series})");
+        }
+        if self.part > 0 {
+            let _ = write!(text, "; the other {} would pass for all", self.part);
         }
         if let Some(failed) = &self.failed {
             let _ = write!(text, "; {failed}");

@@ -16,6 +16,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::memory::{Memory, Room};
 use super::trust;
 use crate::config::{ScrapeSettings, ScrapeTls};
 use crate::exposition::Dialect;
@@ -39,6 +40,7 @@ pub struct Fetcher {
     client: Client<HttpsConnector<HttpConnector>, Empty<Bytes>>,
     /// For large bodies.
     places: Arc<Semaphore>,
+    memory: Memory,
     limits: Limits,
     verifies: bool,
 }
@@ -61,8 +63,17 @@ pub(super) struct Limits {
 pub struct Page {
     /// The format that it says it is in.
     pub dialect: Dialect,
-    /// The place that a large body takes up for as long as the page is kept.
-    _place: Option<OwnedSemaphorePermit>,
+    /// What a large body takes up for as long as the page is kept.
+    _held: Held,
+}
+
+/// What a large body takes up.
+#[derive(Debug, Default)]
+struct Held {
+    place: Option<OwnedSemaphorePermit>,
+    room: Room,
+    /// As many bytes as it may have without more.
+    bytes: usize,
 }
 
 /// Targets cannot be read.
@@ -99,7 +110,8 @@ impl Fetcher {
             .pool_max_idle_per_host(1)
             .http1_read_buf_exact_size(READ_BUFFER)
             .build(connector);
-        Self { client, places: Arc::new(Semaphore::new(limits.concurrency)), limits, verifies: true }
+        let places = Arc::new(Semaphore::new(limits.concurrency));
+        Self { client, places, memory: Memory::default(), limits, verifies: true }
     }
 
     /// Reads a page into `body`. `answered` is called when the answer begins to arrive.
@@ -136,8 +148,8 @@ impl Fetcher {
         let response = self.client.request(request).await.map_err(|error| broken(&error))?;
         answered(response.status());
         let dialect = self.check(&response)?;
-        let place = self.read(response.into_body(), body).await?;
-        Ok(Page { dialect, _place: place })
+        let held = self.read(response.into_body(), body).await?;
+        Ok(Page { dialect, _held: held })
     }
 
     fn check(&self, response: &Response<Incoming>) -> Result<Dialect, ScrapeFailure> {
@@ -165,20 +177,18 @@ impl Fetcher {
         })
     }
 
-    async fn read(
-        &self,
-        mut incoming: Incoming,
-        body: &mut Vec<u8>,
-    ) -> Result<Option<OwnedSemaphorePermit>, ScrapeFailure> {
-        let mut place = None;
+    async fn read(&self, mut incoming: Incoming, body: &mut Vec<u8>) -> Result<Held, ScrapeFailure> {
+        let mut held = Held { bytes: SMALL, ..Held::default() };
         while let Some(frame) = incoming.frame().await {
             let frame = frame.map_err(|error| failure(FailureReason::Connection, causes(&error)))?;
             let Ok(mut data) = frame.into_data() else { continue };
-            if body.len() + data.len() > self.limits.body {
+            let length = body.len() + data.len();
+            if length > self.limits.body {
                 return Err(self.too_large());
             }
-            if place.is_none() && body.len() + data.len() > SMALL {
-                place = Arc::clone(&self.places).acquire_owned().await.ok();
+            if length > held.bytes {
+                self.grow(&mut held, length).await;
+                body.reserve_exact(held.bytes - body.len());
             }
             while data.has_remaining() {
                 let chunk = data.chunk();
@@ -186,7 +196,16 @@ impl Fetcher {
                 data.advance(chunk.len());
             }
         }
-        Ok(place)
+        Ok(held)
+    }
+
+    /// Makes room for a body that is so large, and for what may still come.
+    async fn grow(&self, held: &mut Held, length: usize) {
+        if held.place.is_none() {
+            held.place = Arc::clone(&self.places).acquire_owned().await.ok();
+        }
+        held.bytes = (2 * held.bytes).max(length).min(self.limits.body);
+        self.memory.widen(&mut held.room, held.bytes).await;
     }
 
     fn too_large(&self) -> ScrapeFailure {

@@ -8,6 +8,7 @@ mod circuit;
 mod client;
 mod connection;
 mod listing;
+mod pace;
 mod poll;
 mod series;
 mod server;

@@ -6,6 +6,9 @@ const START: &str = "process_start_time_seconds";
 const CPU: &str = "process_cpu_seconds_total";
 const MEMORY: &str = "process_resident_memory_bytes";
 
+/// The labels of a series have so many bytes, on an average of those that may be: they are kept for as long as the series.
+const LABELS: usize = 512;
+
 /// What of an exposition is wanted: the series that rules name, and what a process says of itself.
 #[derive(Clone, Copy, Debug)]
 pub struct Wanted<'a> {
@@ -89,6 +92,14 @@ impl Reading<'_> {
             return Err(ScrapeFailure { reason: FailureReason::TooManySeries, problem });
         }
         let start = self.scrape.text.len();
+        let most = self.wanted.series_limit.saturating_mul(LABELS);
+        if start + sample.labels.text().len() > most {
+            let problem = format!(
+                "the labels of the series that rules select have more than {most} bytes, {LABELS} for each that \
+                 scrape.seriesLimit allows"
+            );
+            return Err(ScrapeFailure { reason: FailureReason::TooManySeries, problem });
+        }
         self.scrape.text.push_str(sample.labels.text());
         let labels = start..self.scrape.text.len();
         let rule = u32::try_from(place).unwrap_or(u32::MAX);

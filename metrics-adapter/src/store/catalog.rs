@@ -58,6 +58,12 @@ impl Catalog {
         Self { generation: 0, custom, external, offers: Arc::default(), config }
     }
 
+    /// Whether the series of each rule were listed, or could not be.
+    #[must_use]
+    pub fn is_tried(&self) -> bool {
+        self.custom.iter().chain(&self.external).all(|own| own.listed.is_some() || own.failure.is_some())
+    }
+
     /// A place to publish catalogs at, and its reader.
     #[must_use]
     pub fn publish(self) -> (watch::Sender<Arc<Self>>, CatalogReader) {

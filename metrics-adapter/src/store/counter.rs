@@ -1,8 +1,9 @@
 //! Counters to rates.
 //!
-//! What is kept of a series is not its value but its growth: how much it has grown since it was first
-//! seen, over resets and restarts. A rate is the growth between two points divided by the time between
-//! them. The growth between two samples is never more than what was counted between them, so no rate is
+//! What is kept of a series is not its value but its growth: how much it has grown from each point to the
+//! next, over resets and restarts. A rate is the growth between two points divided by the time between
+//! them. It is the sum of the steps between them and of nothing before: one sample that claims too much takes
+//! the precision from no window but those that it is in. The growth between two samples is never more than what was counted between them, so no rate is
 //! ever more than what happened, and none is negative.
 
 use std::collections::HashMap;
@@ -43,7 +44,7 @@ struct Series {
     last: f64,
     /// When it had that.
     last_at: Moment,
-    /// Growth since it was first seen, at each of the times.
+    /// How much it has grown up to each of the times, from the time before.
     growth: Vec<f64>,
     /// The sampling that it was last seen in.
     seen: u64,
@@ -128,7 +129,7 @@ impl CounterHistory {
         self.times.drain(..old);
         for series in &mut self.series {
             if !close {
-                series.growth.push(series.growth.last().copied().unwrap_or_default());
+                series.growth.push(0.0);
             }
             series.growth.drain(..old);
         }
@@ -173,8 +174,7 @@ impl CounterHistory {
         let window = at.since(self.times[base]);
         let seconds = window.as_secs_f64();
         let series = self.series.iter().filter_map(|series| {
-            let latest = series.growth.last()?;
-            let grown = latest - series.growth.get(base)?;
+            let grown: f64 = series.growth.get(base + 1..)?.iter().sum();
             // What has vanished still counts for as long as it grew within the window.
             let present = series.seen == self.sampling || grown > 0.0;
             let value = series.odd.unwrap_or(grown / seconds);
@@ -210,7 +210,9 @@ impl Series {
         // It may have grown at any time since its last value, which is not always the last sampling's. No window that
         // begins after that value may have more than was counted in it, so none of those has it.
         let since = times.iter().rposition(|time| *time <= self.last_at).map_or(0, |place| place + 1);
-        self.growth[since..].iter_mut().for_each(|growth| *growth += grown);
+        if let Some(step) = self.growth.get_mut(since) {
+            *step += grown;
+        }
         (self.last, self.last_at) = (value, times.last().copied().unwrap_or_default());
         true
     }

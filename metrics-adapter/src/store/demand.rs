@@ -29,6 +29,8 @@ struct Inner {
 pub struct Asked {
     /// The question.
     pub question: Question,
+    /// The namespace that it was asked for first; empty, if for none or for all.
+    by: Box<str>,
     /// The metric that it was asked for first, as `pods/http_requests_per_second`.
     pub what: Box<str>,
     /// When it was asked for the first time.
@@ -63,10 +65,12 @@ impl Demand {
         (Self(Arc::new(Inner { asked: RwLock::default(), new })), news)
     }
 
-    /// Asks a question for a metric: from now on, for as long as somebody asks it, its answer is kept up to date.
+    /// Asks a question for a metric, in a namespace: from now on, for as long as somebody asks it, its answer is kept up
+    /// to date.
     pub fn ask(
         &self,
         question: &Question,
+        by: &str,
         what: impl FnOnce() -> String,
         now: Moment,
     ) -> Result<Arc<Asked>, QueryFailure> {
@@ -80,12 +84,16 @@ impl Demand {
             asked.touch(now);
             return Ok(Arc::clone(asked));
         }
-        if all.len() >= MOST && !make_room(&mut all, now) {
-            let problem = format!("{MOST} different queries were asked for within the last {NEGLECTED:?} already");
+        if all.len() >= MOST && !make_room(&mut all, by, now) {
+            let problem = format!(
+                "{MOST} different queries were asked for within the last {NEGLECTED:?} already, and of no other namespace \
+                 more"
+            );
             return Err(QueryFailure { reason: QueryFailureReason::TooMany, problem });
         }
         let asked = Arc::new(Asked {
             question: question.clone(),
+            by: by.into(),
             what: what().into(),
             since: now,
             last: AtomicU64::new(now.nanos()),
@@ -136,11 +144,22 @@ impl Demand {
     }
 }
 
-/// Drops the question that nobody has asked for the longest time, if that is long.
-fn make_room(all: &mut HashMap<Question, Arc<Asked>>, now: Moment) -> bool {
+/// Drops the question that nobody has asked for the longest time, if that is long; otherwise the newest of the namespace
+/// that has most, if that is more than this one would have. So nobody's many questions keep others from their few.
+fn make_room(all: &mut HashMap<Question, Arc<Asked>>, by: &str, now: Moment) -> bool {
     let neglected = all.values().min_by_key(|asked| asked.last_asked());
     let neglected = neglected.filter(|asked| now.since(asked.last_asked()) > NEGLECTED);
-    let question = neglected.map(|asked| asked.question.clone());
+    let dropped = neglected.or_else(|| {
+        let mut shares: HashMap<&str, usize> = HashMap::new();
+        for asked in all.values() {
+            *shares.entry(&asked.by).or_default() += 1;
+        }
+        let own = shares.get(by).copied().unwrap_or_default();
+        let (most, share) = shares.into_iter().max_by_key(|(_, share)| *share)?;
+        let newest = all.values().filter(|asked| *asked.by == *most).max_by_key(|asked| asked.since);
+        newest.filter(|_| share > own + 1)
+    });
+    let question = dropped.map(|asked| asked.question.clone());
     question.is_some_and(|question| all.remove(&question).is_some())
 }
 
@@ -234,7 +253,7 @@ mod tests {
     #[test]
     fn what_nobody_asks_makes_room_and_what_somebody_asks_does_not() {
         let (demand, _news) = Demand::new();
-        let ask = |number: usize, now: u64| demand.ask(&question(number), String::new, at(now));
+        let ask = |number: usize, now: u64| demand.ask(&question(number), "", String::new, at(now));
         for number in 0..MOST {
             ask(number, 100).unwrap();
         }
@@ -252,6 +271,25 @@ mod tests {
         ask(7, 170).unwrap();
         assert!(demand.forget(&old, at(0)), "another one's now");
         assert!(demand.known(&question(7)).is_some());
+        assert_eq!(demand.len(), MOST);
+    }
+
+    #[test]
+    fn the_many_questions_of_one_namespace_make_room_for_the_few_of_another() {
+        let (demand, _news) = Demand::new();
+        let ask = |number: usize, by: &str, now: u64| demand.ask(&question(number), by, String::new, at(now));
+        for number in 0..MOST - 1 {
+            ask(number, "greedy", 100).unwrap();
+        }
+        ask(MOST - 1, "greedy", 101).unwrap();
+        ask(MOST, "shop", 102).unwrap();
+        assert!(demand.known(&question(MOST - 1)).is_none() && demand.known(&question(0)).is_some(), "the newest goes");
+        assert_eq!(ask(MOST - 1, "greedy", 103).unwrap_err().reason, QueryFailureReason::TooMany, "and stays away");
+        for number in MOST + 1..2 * MOST {
+            ask(number, if number % 2 == 0 { "shop" } else { "other" }, 104).ok();
+        }
+        let shares = ["greedy", "shop", "other"].map(|by| demand.all().iter().filter(|own| *own.by == *by).count());
+        assert!(shares.iter().all(|share| (332..=335).contains(share)), "{shares:?}");
         assert_eq!(demand.len(), MOST);
     }
 }

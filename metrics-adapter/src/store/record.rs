@@ -102,6 +102,12 @@ impl MetricRecord {
         Ok(Measurement { value, at: self.at, window: self.window })
     }
 
+    /// When its last samples were taken.
+    #[must_use]
+    pub fn at(&self) -> Moment {
+        self.at
+    }
+
     /// All series with their values.
     #[must_use]
     pub fn series(&self) -> &[SeriesValue] {

@@ -41,6 +41,12 @@ impl ResourceUsage {
 }
 
 impl<T> Answered<T> {
+    /// Whether it was asked for, with or without success.
+    #[must_use]
+    pub fn is_tried(&self) -> bool {
+        self.at.is_some() || self.failure.is_some()
+    }
+
     /// Whether it is good at that moment.
     #[must_use]
     pub fn is_fresh(&self, now: Moment) -> bool {

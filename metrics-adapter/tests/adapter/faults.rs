@@ -245,6 +245,10 @@ fn targets_that_send_too_much() {
     let series: Vec<String> = (0..101).map(|path| format!("http_requests_total{{path=\"/{path}\"}} 1\n")).collect();
     let too_many = ("too_many_series", "more than 100 series that rules select; scrape.seriesLimit allows no more");
     ward.admit("has-too-many-series", too_many, says(response("200 OK\r\ncontent-type: text/plain", &series.concat())));
+    let long = "a".repeat(2_000);
+    let series: Vec<String> = (0..50).map(|own| format!("http_requests_total{{path=\"/{own}/{long}\"}} 1\n")).collect();
+    let too_long = ("too_many_series", "the labels of the series that rules select have more than 51200 bytes");
+    ward.admit("has-long-labels", too_long, says(response("200 OK\r\ncontent-type: text/plain", &series.concat())));
     ward.examine(&PATIENT.replace("timeout: 200ms", "timeout: 200ms, bodyLimit: 1Mi, seriesLimit: 100"));
 }
 
@@ -256,6 +260,28 @@ fn a_target_that_announces_and_sends_a_gigabyte() {
         pour(stream, &[b'#'; 1 << 14], 1 << 16)
     });
     ward.examine(PATIENT);
+}
+
+#[test]
+fn many_targets_that_hang_in_the_middle_of_large_bodies_are_held_in_little_memory_together() {
+    const MANY: usize = 40;
+    let target = Target::raw(|stream| {
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 16000000\r\n\r\n");
+        pour(stream, &[b'#'; 1 << 16], 12 << 4);
+        hang(stream)
+    });
+    let good = Counter::target(RATE);
+    let pods: String = (0..MANY).map(|own| pod(&format!("large-{own}"), &target.url, "")).collect();
+    let config = PATIENT.replace("interval: 200ms, timeout: 200ms", "interval: 2s, timeout: 2s").replace("2s}", "4s}");
+    let adapter = Adapter::start(Some(&config), &format!("pods:\n{}{pods}", pod("good", &good.url, "")));
+    let (until, mut most) = (Instant::now() + Duration::from_secs(8), 0);
+    while Instant::now() < until {
+        most = most.max(adapter.resident_bytes());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    // 40 bodies of 12 MiB would be 480; what they share and one more are 64.
+    assert!(most < 180 << 20, "the adapter held {} MiB", most >> 20);
+    eventually("right for the healthy pod", || is_right(&adapter, "good"));
 }
 
 #[test]

@@ -278,6 +278,23 @@ fn no_rate_is_negative_or_more_than_was_counted_in_its_window() {
     }
 }
 
+#[test]
+fn a_sample_that_claims_far_too_much_is_forgotten_with_its_window() {
+    let mut store = Store::new(4_000);
+    for second in 0..60_u64 {
+        let now = 50_000 + second * INTERVAL;
+        let mut scrape = Scrape::default();
+        #[expect(clippy::cast_precision_loss, reason = "a few thousand at most")]
+        let value = if second == 20 { 1.8e19 } else { (1_000 + 100 * second) as f64 };
+        scrape.samples.push(RawSample { rule: 0, labels: 0..0, value, timestamp: None });
+        store.take(now, 0, Ok(scrape));
+        if second > 26 {
+            let measured = store.measured(now).unwrap();
+            assert!((measured.value - 100.0).abs() < 1e-6, "second {second}: {measured:?}");
+        }
+    }
+}
+
 fn each_series_is_right(world: &World, store: &Store, (after, until): (u64, u64), seconds: f64, case: &str) {
     store.metric(|metric| {
         for own in metric.series() {

@@ -67,12 +67,18 @@ fn instant(view: View, time: &str) -> Instant {
 }
 
 fn pod(name: &str, node: Option<&str>) -> Arc<Pod> {
+    pod_of(name, node, &[])
+}
+
+fn pod_of(name: &str, node: Option<&str>, containers: &[&str]) -> Arc<Pod> {
     Arc::new(Pod {
         key: 0,
         namespace: "real-world".into(),
         name: name.into(),
         labels: Labels::from_iter([("k8s-app", "real-world"), ("pod-template-hash", "55b95c7b65")]),
         container: None,
+        containers: containers.iter().map(|own| (*own).into()).collect(),
+        ready: true,
         node: node.map(Into::into),
         target: None,
         problem: None,
@@ -195,6 +201,19 @@ fn what_is_not_known_of_a_pod_or_a_node_is_said() {
         why_pod(&ended, Some("node1")),
         said("but its container real-world has no CPU time or no memory: it has not begun, or has ended")
     );
+}
+
+#[test]
+fn a_pod_of_which_the_kubelet_knows_a_part_is_left_out() {
+    let now = instant(recorded_view(), "2026-11-22T11:47:36Z");
+    let why = |containers: &[&str]| {
+        let pod = pod_of("real-world-55b95c7b65-8cv5g", Some("node1"), containers);
+        Item::of_pod(&pod, &now).map(|_| ()).map_err(|why| why.to_string())
+    };
+    assert_eq!(why(&["real-world", "sidecar"]), Ok(()));
+    assert_eq!(why(&["real-world"]), Ok(()), "one that is attached to it for a while counts");
+    let crashed = "but its container migrations has no CPU time or no memory: it has not begun, or has ended";
+    assert_eq!(why(&["migrations", "real-world", "sidecar"]), Err(crashed.to_owned()));
 }
 
 #[test]

@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 use tracing::{info, warn};
 
 use super::client::Client;
+use super::pace::{Pace, longest};
 use super::server::{Server, rest};
 use crate::clock::Clock;
 use crate::kubernetes::Backoff;
@@ -16,10 +17,6 @@ use crate::store::{Asked, Demand};
 
 /// A question is asked for so long after somebody asked it last: HPAs ask every 15 s, and one that fails more seldom.
 const KEEP: Duration = Duration::from_mins(5);
-/// A question takes at most this part of the time: what is expensive is asked more seldom.
-pub(super) const SHARE: u32 = 20;
-/// So many paces old, an answer is none any more: one may fail, and one may be late.
-pub(super) const PACES: u32 = 3;
 /// What fails is asked again after so long, at the latest.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
@@ -34,8 +31,7 @@ pub(super) struct Poller {
 struct Course {
     /// Each has its place in the interval, so that they do not all come at once.
     place: u64,
-    /// None, before the first answer.
-    pace: Option<Duration>,
+    pace: Pace,
     backoff: Backoff,
     /// Whether it was logged that it fails.
     logged: bool,
@@ -71,7 +67,7 @@ impl Poller {
                 continue;
             }
             let pause = course.pause(client.as_deref(), &outcome, self.clock.moment(), self.server.pause());
-            let stale_after = course.stale_after(client.as_deref());
+            let stale_after = client.as_deref().map_or(Duration::ZERO, |client| client.settings().stale_after);
             self.say(asked, &mut course.logged, outcome.as_ref().err());
             let failing = outcome.is_err();
             let at = outcome.as_ref().map_or(began, |answer| answer.at);
@@ -113,7 +109,7 @@ impl Course {
     fn of(asked: &Asked) -> Self {
         let mut hasher = DefaultHasher::new();
         asked.question.hash(&mut hasher);
-        Self { place: hasher.finish(), pace: None, backoff: Backoff::default(), logged: false }
+        Self { place: hasher.finish(), pace: Pace::default(), backoff: Backoff::default(), logged: false }
     }
 
     /// How long until the question is asked again; `down` is how long Prometheus is left alone.
@@ -124,24 +120,20 @@ impl Course {
         now: Moment,
         down: Option<Duration>,
     ) -> Duration {
-        let interval = client.map_or(LONGEST_PAUSE, |client| client.settings().interval);
+        let settings = client.map(Client::settings);
+        let interval = settings.map_or(LONGEST_PAUSE, |settings| settings.interval);
+        let stale_after = settings.map_or(LONGEST_PAUSE, |settings| settings.stale_after);
         match (outcome, down) {
             (Ok(answer), _) => {
                 self.backoff.succeeded();
-                let pace = interval.max(answer.took * SHARE);
-                self.pace = Some(pace);
+                let pace = self.pace.after(answer.took, interval, stale_after);
                 // The first time that is somewhere in the next interval, from then on an interval later.
-                first(self.place, pace, now.after(pace / 2)).since(now)
+                first(self.place, pace, now.after(pace / 2)).since(now).min(longest(interval, stale_after))
             }
             // Whoever is the first tries for all, the others are woken when it succeeds.
             (Err(_), Some(down)) => down,
             (Err(_), None) => self.backoff.failed().max(interval.min(LONGEST_PAUSE)),
         }
-    }
-
-    fn stale_after(&self, client: Option<&Client>) -> Duration {
-        let least = client.map_or(Duration::ZERO, |client| client.settings().stale_after);
-        self.pace.map_or(least, |pace| least.max(pace * PACES))
     }
 }
 
@@ -156,6 +148,7 @@ pub(super) fn is_another(before: Option<&Client>, now: Option<&Client>) -> bool 
 
 #[cfg(test)]
 mod tests {
+    use super::super::pace::SHARE;
     use super::*;
     use crate::config::PrometheusSettings;
     use crate::model::{Answer, QueryFailureReason};
@@ -169,7 +162,7 @@ mod tests {
     fn course() -> (Course, Client, Moment) {
         let clock = Clock::start();
         let client = Client::new(PrometheusSettings::at("http://127.0.0.1:9090".parse().unwrap()), clock);
-        let course = Course { place: 1_234_567_890, pace: None, backoff: Backoff::default(), logged: false };
+        let course = Course { place: 1_234_567_890, pace: Pace::default(), backoff: Backoff::default(), logged: false };
         (course, client, clock.moment())
     }
 
@@ -184,26 +177,29 @@ mod tests {
             assert_eq!(pause + late, INTERVAL);
             now = now.after(INTERVAL);
         }
-        assert_eq!(course.stale_after(Some(&client)), INTERVAL * 3);
     }
 
     #[tokio::test]
-    async fn what_is_expensive_is_asked_more_seldom_and_its_answer_is_good_for_longer() {
+    async fn what_is_expensive_is_asked_more_seldom_and_never_so_seldom_that_its_answer_is_stale() {
         let (mut course, client, now) = course();
+        let mut settings = PrometheusSettings::at("http://127.0.0.1:9090".parse().unwrap());
+        settings.stale_after = Duration::from_mins(10);
+        let patient = Client::new(settings, Clock::start());
         let took = Duration::from_secs(2);
-        let pause = course.pause(Some(&client), &Ok(answer(took)), now, None);
-        assert!(pause >= took * 10 && pause <= took * 30, "{pause:?}");
-        let (stale_after, failure) = (course.stale_after(Some(&client)), QueryFailureReason::Timeout);
-        assert_eq!(stale_after, took * 60);
-        let failure = Err(QueryFailure { reason: failure, problem: String::new() });
+        let pause = course.pause(Some(&patient), &Ok(answer(took)), now, None);
+        assert!(pause >= took * SHARE / 2 && pause <= took * SHARE * 3 / 2, "{pause:?}");
+        for _ in 0..5 {
+            let pause = course.pause(Some(&client), &Ok(answer(took)), now, None);
+            assert!(pause <= INTERVAL * 3 / 2, "{pause:?} of {:?}", client.settings().stale_after);
+        }
+        let failure = QueryFailure { reason: QueryFailureReason::Timeout, problem: String::new() };
         for _ in 0..20 {
-            let pause = course.pause(Some(&client), &failure, now, None);
+            let pause = course.pause(Some(&client), &Err(failure.clone()), now, None);
             assert!(pause >= INTERVAL && pause <= LONGEST_PAUSE, "{pause:?}");
         }
-        assert_eq!(course.stale_after(Some(&client)), stale_after, "no answer makes the last one good for longer");
-        let last = course.pause(Some(&client), &failure, now, None);
+        let last = course.pause(Some(&client), &Err(failure.clone()), now, None);
         assert!(last >= LONGEST_PAUSE / 2, "{last:?}");
         let down = Some(Duration::from_millis(300));
-        assert_eq!(course.pause(Some(&client), &failure, now, down), Duration::from_millis(300));
+        assert_eq!(course.pause(Some(&client), &Err(failure), now, down), Duration::from_millis(300));
     }
 }

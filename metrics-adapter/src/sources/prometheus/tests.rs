@@ -72,7 +72,7 @@ impl Running {
     }
 
     fn ask(&self, query: &str) -> Arc<Asked> {
-        self.demand.ask(&question(query), || format!("pods/{query}"), self.clock.moment()).unwrap()
+        self.demand.ask(&question(query), "", || format!("pods/{query}"), self.clock.moment()).unwrap()
     }
 
     /// The one listing of the only rule.

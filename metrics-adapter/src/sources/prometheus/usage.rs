@@ -10,7 +10,8 @@ use tokio::time::sleep;
 use tracing::{info, warn};
 
 use super::client::{Client, failure};
-use super::poll::{PACES, SHARE, is_another};
+use super::pace::Pace;
+use super::poll::is_another;
 use super::server::{Server, rest};
 use crate::clock::Clock;
 use crate::cluster::{Inventory, View};
@@ -25,6 +26,8 @@ use reading::{Containers, Nodes, Quantity, Read};
 
 /// What HPAs and people look at every 15 s need not be newer.
 const SHORTEST: Duration = Duration::from_secs(10);
+/// So many of these old, an answer is none any more, if `staleAfter` is less: one may fail, and one may be late.
+const PACES: u32 = 3;
 
 /// Asks what pods and nodes use, as `resourceRules` say, whether somebody wants to know or not.
 pub(super) struct Usages {
@@ -115,12 +118,14 @@ impl Usages {
         let mut changes = self.server.changes();
         let mut asked: Option<Arc<Client>> = None;
         let (mut backoff, mut logged) = (Backoff::default(), false);
+        let mut pace = Pace::default();
         loop {
             let config = Arc::clone(&configs.borrow_and_update().value);
             let client = clients.borrow_and_update().clone();
             changes.mark_unchanged();
             if config.resource_rules.is_none() || is_another(asked.as_deref(), client.as_deref()) {
                 self.publish(|usage| *P::of(usage) = Answered::default());
+                pace = Pace::default();
             }
             asked.clone_from(&client);
             let (Some(rules), Some(client)) = (&config.resource_rules, client) else {
@@ -140,11 +145,10 @@ impl Usages {
             let pause = match outcome {
                 Ok(Read { value, at, took }) => {
                     backoff.succeeded();
-                    let pace = interval.max(took * SHARE);
-                    let stale_after = client.settings().stale_after.max(pace * PACES);
+                    let stale_after = client.settings().stale_after.max(SHORTEST * PACES);
                     let answered = Answered { value, at: Some(at), stale_after, failure: None };
                     self.publish(|usage| *P::of(usage) = answered);
-                    pace.saturating_sub(self.clock.moment().since(at))
+                    pace.after(took, interval, stale_after).saturating_sub(self.clock.moment().since(at))
                 }
                 Err(failure) => {
                     // What was known stays, and grows old.

@@ -490,7 +490,14 @@ fn without_resource_metrics_no_kubelet_is_asked_and_there_is_no_such_api() {
         let found = groups.as_array().unwrap().iter().any(|group| group["name"] == "metrics.k8s.io");
         assert_eq!(found, served, "{groups}");
         assert!(groups.as_array().unwrap().iter().any(|group| group["name"] == "custom.metrics.k8s.io"));
-        for path in ["/apis/metrics.k8s.io/v1beta1", NODES, PODS] {
+        let documents = machines.ask(adapter, "/openapi/v3").unwrap()["paths"].take();
+        assert_eq!(documents.get("apis/metrics.k8s.io/v1beta1").is_some(), served, "{documents}");
+        assert_eq!(documents.as_object().unwrap().len(), if served { 4 } else { 3 });
+        let paths = machines.ask(adapter, "/openapi/v2").unwrap()["paths"].take();
+        assert_eq!(paths.get(NODES).is_some(), served);
+        assert!(paths.as_object().unwrap().keys().any(|path| path.starts_with("/apis/custom.metrics.k8s.io/")));
+        let document = "/openapi/v3/apis/metrics.k8s.io/v1beta1";
+        for path in ["/apis/metrics.k8s.io/v1beta1", NODES, PODS, document] {
             assert_eq!(machines.stage.ask(adapter, path).status, if served { 200 } else { 404 }, "{path}");
         }
     }

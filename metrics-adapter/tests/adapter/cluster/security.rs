@@ -291,3 +291,34 @@ fn one_address_has_a_share_of_the_connections_and_no_more() {
     drop(wires.pop());
     eventually("a place is free", || client.connect().is_ok_and(|mut wire| answers(&mut wire)));
 }
+
+#[test]
+fn who_may_read_one_namespace_is_told_of_nothing_that_is_counted_beyond_it() {
+    let door = Door::open(&[]);
+    door.stage.kube.allow(|spec| {
+        let wanted = &spec["resourceAttributes"];
+        spec["user"] == HPA || spec["user"] == "ann" && wanted["namespace"] == "shop"
+    });
+    let table = [
+        ("namespaces/shop/pods/%2A", true),
+        ("namespaces/shop/services/web", true),
+        ("namespaces/shop/metrics", true),
+        ("namespaces/shop/namespaces/shop", true),
+        ("namespaces/shop/namespaces/default", false),
+        ("namespaces/shop/namespaces/%2A", false),
+        // What another tenant's pods do on it as well.
+        ("namespaces/shop/nodes/node1", false),
+        ("namespaces/shop/nodes/shop", false),
+        ("namespaces/shop/nodes/%2A", false),
+        ("namespaces/default/namespaces/shop", false),
+        ("nodes/node1", false),
+    ];
+    for (path, may) in table {
+        let path = format!("/apis/custom.metrics.k8s.io/v1beta2/{path}/http_requests_per_second");
+        // There is nothing yet, and to say so is an answer.
+        let client = door.stage.front_proxy(&door.adapter);
+        let reply = client.request("GET", &path, &[("X-Remote-User", "ann")], b"");
+        assert_eq!(reply.status, if may { 404 } else { 403 }, "{path}: {}", reply.text());
+        assert_eq!(door.stage.ask(&door.adapter, &path).status, 404, "the controller is answered: {path}");
+    }
+}

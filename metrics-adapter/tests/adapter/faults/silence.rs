@@ -42,6 +42,43 @@ fn the_last_value_of_a_target_that_falls_silent_is_served_until_it_is_stale() {
 }
 
 #[test]
+fn an_object_has_no_value_while_a_pod_is_missed_that_was_counted_in_it() {
+    let (silent, counter) = (Arc::new(AtomicBool::new(false)), Counter::growing(RATE));
+    let quiet = Arc::clone(&silent);
+    let target = Target::raw(move |stream| {
+        if quiet.load(Ordering::Relaxed) {
+            return hang(stream);
+        }
+        let text = format!("http_requests_total {}\n", counter.value());
+        let response = super::response("200 OK\r\ncontent-type: text/plain", &text);
+        std::io::Write::write_all(stream, response.as_bytes()).is_ok()
+    });
+    let good = Counter::target(RATE);
+    let group = "services: [web]";
+    // The last was never measured, and keeps nobody from anything.
+    let pods = pod("good", &good.url, group)
+        + &pod("bad", &target.url, group)
+        + &pod("never", "http://127.0.0.1:1/metrics", group);
+    let adapter = Adapter::start(Some(&PATIENT.replace("10s", "3s")), &format!("pods:\n{pods}"));
+    let sum = || adapter.value("services/web", METRIC);
+    eventually("the sum of both", || sum().is_some_and(|sum| super::near(sum, 2.0 * RATE)));
+    silent.store(true, Ordering::Relaxed);
+    eventually("absent", || {
+        let now = sum();
+        assert!(now.is_none_or(|now| now > 1.4 * RATE), "half would pass for the whole: {now:?}");
+        now.is_none()
+    });
+    let path = format!("/apis/custom.metrics.k8s.io/v1beta2/namespaces/shop/services/web/{METRIC}");
+    let message = adapter.get(&path).failure(404);
+    let cause =
+        "it has 3 pods: 1 never scraped successfully, 1 with samples that are too old; the other 1 would pass for all";
+    assert!(message.contains(cause), "{message}");
+    eventually("right by itself", || is_right(&adapter, "good"));
+    silent.store(false, Ordering::Relaxed);
+    eventually("the sum of both again", || sum().is_some_and(|sum| super::near(sum, 2.0 * RATE)));
+}
+
+#[test]
 fn a_failure_is_logged_when_it_lasts_and_when_it_ends_and_one_alone_is_counted_only() {
     // Of each turn of four, how many are failed.
     let (failing, asked) = (Arc::new(AtomicU64::new(0)), AtomicU64::new(0));

@@ -260,3 +260,26 @@ fn prometheus_is_asked_as_the_configuration_says() {
     std::fs::remove_file(password.path()).unwrap();
     absent(&adapter, "credentials: ");
 }
+
+#[test]
+fn who_is_ready_knows_what_the_rules_offer() {
+    let slow = |request: &Request, out: &mut dyn Write| {
+        if !request.path.ends_with("/series") {
+            return healthy(request, out);
+        }
+        std::thread::sleep(Duration::from_secs(2));
+        let series = r#"{"status":"success","data":[{"__name__":"m","namespace":"shop","pod":"web-1"}]}"#;
+        answer(out, "200 OK", "application/json", series)
+    };
+    let stub = Stub::new(slow);
+    let config = format!(
+        "prometheus: {{url: '{}'}}\nrules:\n- seriesQuery: m\n  resources: {{template: '<<.Resource>>'}}\n  \
+         metricsQuery: sum(<<.Series>>{{<<.LabelMatchers>>}}) by (<<.GroupBy>>)\n",
+        stub.url()
+    );
+    let began = Instant::now();
+    let adapter = Adapter::start(Some(&config), &format!("pods:\n{}", pod("web-1", "http://127.0.0.1:1/metrics", "")));
+    adapter.wait_ready();
+    assert_eq!(adapter.value("pods/web-1", "m"), Some(7.0));
+    assert!(began.elapsed() > Duration::from_secs(2));
+}

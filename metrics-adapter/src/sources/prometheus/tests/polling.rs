@@ -38,7 +38,7 @@ async fn a_question_that_nobody_asks_any_more_is_forgotten() {
     let running = Running::of(config(&stub, ""));
     let long_ago = running.clock.moment().before(Duration::from_millis(5 * 60_000 - 1500));
     let what = || "pods/old".to_owned();
-    running.demand.ask(&question("old"), what, long_ago).unwrap().tried(PATIENCE).await;
+    running.demand.ask(&question("old"), "", what, long_ago).unwrap().tried(PATIENCE).await;
     eventually("forgotten", || running.demand.is_empty().then_some(())).await;
     let before = stub.times("old");
     tried(&running.ask("new"), 5).await;

@@ -1,6 +1,6 @@
 use super::stub::{Reply, Request, Stub, status, vector};
 use super::*;
-use crate::cluster::{Builder, Node, Pod};
+use crate::cluster::{Builder, Containers, Node, Pod};
 use crate::model::{Absence, Labels, Usage};
 use crate::store::PodUsage;
 
@@ -24,6 +24,8 @@ fn view() -> View {
             name: name.into(),
             labels: Labels::default(),
             container: None,
+            containers: Containers::default(),
+            ready: true,
             node: None,
             target: None,
             problem: None,
