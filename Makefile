@@ -21,7 +21,7 @@ api: build ## the API alone, on an embedded database; only this machine can reac
 plan: build ## what the HPA would do with LOAD, as sine:20..480@1d, on pods that answer CAPACITY requests a second each
 	@target/release/rehearse plan --load '$(LOAD)' --pod-capacity '$(CAPACITY)' $(ARGS)
 
-load: build ## send RATE requests a second to URL for FOR
+load: build ## send RATE requests a second to URL for FOR: by default to `make run`; `make up` ends with the URL of a cluster
 	@target/release/rehearse load '$(URL)' --rate '$(RATE)' --for '$(FOR)' $(ARGS)
 
 up: build ## the whole stack in a cluster: one of kind's (PROVIDER=kind), or the one you are logged in to (PROVIDER=context)

@@ -6,6 +6,7 @@
 //!   ground        what is there already                 composition   the kustomization that fits it
 //!   home          the cluster of kind, made and deleted images        built, loaded or pushed
 //!   secrets       made once, never shown                workload      how its pods stand, and what is wrong with them
+//!   sharing       whose a namespace is                  stuck         what could not go on before, begun anew
 //! down     the way back      status   one screen      doctor   what is wrong, and the cure
 //! demo     the quotas, and the replicas that follow a load
 //! ```
@@ -23,10 +24,13 @@ mod kubectl;
 mod look;
 mod marks;
 mod plan;
+mod probe;
 mod progress;
 mod record;
 mod secrets;
+mod sharing;
 mod status;
+mod stuck;
 mod tool;
 mod trouble;
 mod up;

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::ground::{CUSTOM, EXTERNAL, Ground, RESOURCE, Traefik};
 use super::images::{Built, OWN, pushed};
 use super::look::{label, list, name, text};
-use super::marks::{ADAPTER, APP, MONITORING, PART_OF, PROGRAM, STACK};
+use super::marks::{ADAPTER, APP, MONITORING, PART_OF, STACK};
 use super::{Bench, Failure, Kubectl, Wishes};
 
 /// What the manifests become in this cluster.
@@ -28,12 +28,16 @@ pub(super) struct Composition {
     pub(super) kept: Vec<String>,
     /// `APIServices` of somebody else that stay.
     pub(super) left: Vec<String>,
+    /// Those that the adapter takes the place of.
+    pub(super) displaced: Vec<String>,
 }
 
 impl Composition {
     pub(super) fn fitting(ground: &Ground, mapped: bool, wishes: &Wishes) -> Self {
         let stays = |group: &str| group != CUSTOM;
-        let foreign = ground.metrics.iter().filter(|object| stays(text(object, "/spec/group")));
+        let (foreign, displaced): (Vec<&Value>, Vec<&Value>) =
+            ground.metrics.iter().partition(|object| stays(text(object, "/spec/group")));
+        let names = |objects: Vec<&Value>| objects.into_iter().map(|object| name(object).to_owned()).collect();
         Self {
             node_port: mapped,
             resource_metrics: !ground.serves(RESOURCE),
@@ -43,15 +47,17 @@ impl Composition {
             built: Vec::new(),
             traefik: ground.traefik.clone(),
             kept: [MONITORING].into_iter().filter(|own| ground.is_foreign(own)).map(str::to_owned).collect(),
-            left: foreign.map(|object| name(object).to_owned()).collect(),
+            left: names(foreign),
+            displaced: names(displaced),
         }
     }
 
     /// The kustomization, from a folder from which `root` leads to the repository.
     fn text(&self, root: &str) -> String {
         let mut text = format!(
-            "# Written by `make up`, for what it found in the cluster; the next one writes it anew. It can be applied by hand.\n\
-             apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources:\n- {root}/overlays/cloud\n"
+            "# Written by `make up`, for what it found in the cluster; the next one writes it anew. {}\n\
+             apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources:\n- {root}/overlays/cloud\n",
+            self.by_hand()
         );
         if self.traefik.is_some() {
             text.push_str("- ingress-policy.yaml\n");
@@ -83,8 +89,29 @@ impl Composition {
         text + &self.patches()
     }
 
+    /// What it is without this command.
+    fn by_hand(&self) -> String {
+        if self.displaced.is_empty() {
+            return "It can be applied by hand.".to_owned();
+        }
+        let displaced = self.displaced.join(", ");
+        format!(
+            "By hand, first save and delete APIService {displaced}: applied over it, what is not said here would stay."
+        )
+    }
+
     fn patches(&self) -> String {
         let mut patches = String::new();
+        for own in &self.kept {
+            write!(
+                patches,
+                "- patch: |\n    $patch: delete\n    apiVersion: v1\n    kind: Namespace\n    metadata: {{name: {own}}}\n"
+            )
+            .ok();
+        }
+        if self.traefik.is_some() {
+            patches.push_str(NO_TRAEFIK);
+        }
         if self.node_port {
             patches.push_str(NODE_PORT);
         }
@@ -133,14 +160,8 @@ impl Composition {
     pub(super) async fn objects(&self, bench: &Bench) -> Result<Objects, Failure> {
         self.write(&bench.data)?;
         let text = bench.kubectl.run(&["kustomize", &bench.data.to_string_lossy()]).await?;
-        let documents = text.split("\n---\n").map(|document| document.trim_end().to_owned());
-        let stays = |document: &String| {
-            kind(document) == "Namespace" && self.kept.iter().any(|own| document.contains(&format!("\n  name: {own}")))
-        };
-        Ok(Objects {
-            documents: documents.filter(|document| !stays(document)).collect(),
-            traefik: self.traefik.is_none(),
-        })
+        let documents = text.split("\n---\n").map(|document| document.trim_end().to_owned()).collect();
+        Ok(Objects { documents, by_hand: self.displaced.is_empty() })
     }
 }
 
@@ -149,6 +170,16 @@ const NODE_PORT: &str = "\
   patch: |
     - {op: replace, path: /spec/type, value: NodePort}
     - {op: add, path: /spec/ports/0/nodePort, value: 30080}
+";
+
+/// All that is Traefik's, whatever it is called.
+const NO_TRAEFIK: &str = "\
+- target: {labelSelector: app.kubernetes.io/name=traefik}
+  patch: |
+    $patch: delete
+    apiVersion: v1
+    kind: Any
+    metadata: {name: any}
 ";
 
 /// Lets somebody else's Traefik in, which the API's own policy does not know.
@@ -169,8 +200,8 @@ fn policy(traefik: &Traefik) -> String {
 /// Objects as kustomize prints them: one key a line, kinds and names unquoted.
 pub(super) struct Objects {
     documents: Vec<String>,
-    /// Whether Traefik is among them.
-    traefik: bool,
+    /// Whether applying them at once is the same.
+    by_hand: bool,
 }
 
 /// The order in which they come to the cluster.
@@ -189,8 +220,7 @@ impl Objects {
     /// Nothing of somebody else's is written over, nor deleted later as if it were the stack's.
     pub(super) async fn refuse_those_of_others(&self, kubectl: &Kubectl) -> Result<(), Failure> {
         // A namespace may be shared, and who answers for an API before is set aside.
-        let checked =
-            |document: &&String| !["Namespace", "APIService"].contains(&kind(document)) && !self.leaves_out(document);
+        let checked = |document: &&String| !["Namespace", "APIService"].contains(&kind(document));
         let documents: Vec<&str> = self.documents.iter().filter(checked).map(String::as_str).collect();
         let arguments = ["get", "--filename=-", "--ignore-not-found", "--output=json"];
         let found = kubectl.fed(&arguments, &documents.join("\n---\n")).await?;
@@ -212,11 +242,6 @@ impl Objects {
         ))
     }
 
-    /// Of a Traefik that is not installed.
-    fn leaves_out(&self, document: &str) -> bool {
-        !self.traefik && document.contains("\n    app.kubernetes.io/name: traefik\n")
-    }
-
     pub(super) async fn apply(&self, kubectl: &Kubectl, wave: Wave) -> Result<usize, Failure> {
         let of_wave = |document: &&String| match kind(document) {
             "Namespace" => wave == Wave::Namespaces,
@@ -228,15 +253,9 @@ impl Objects {
         if chosen.is_empty() {
             return Ok(0);
         }
-        let others = format!("{PROGRAM}!=traefik");
-        let mut arguments = vec!["apply", "--filename=-"];
-        if !self.traefik {
-            arguments.extend(["--selector", &others]);
-        }
-        kubectl.fed(&arguments, &chosen.join("\n---\n")).await.map_err(|error| {
-            Failure::from(error).cure(
-                "read what the API server says; `make up` again goes on, and `kubectl apply -k data/cluster` is the same by hand",
-            )
+        kubectl.fed(&["apply", "--filename=-"], &chosen.join("\n---\n")).await.map_err(|error| {
+            let by_hand = if self.by_hand { ", and `kubectl apply -k data/cluster` is the same by hand" } else { "" };
+            Failure::from(error).cure(format!("read what the API server says; `make up` again goes on{by_hand}"))
         })?;
         Ok(chosen.len())
     }

@@ -25,6 +25,8 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::look::annotation;
+use super::marks::{MADE_BY, MAKER};
 use super::record::Record;
 use super::{Failure, Kubectl, KubectlError};
 use crate::load::Quantiles;
@@ -33,11 +35,18 @@ pub use autoscaling::{Autoscaling, Played, autoscaling};
 pub use quotas::{Quotas, quotas};
 
 /// The same, in the context that the stack was brought up in, if it was given none.
-pub fn kubectl(kubectl: Kubectl, data: &Path) -> Result<Kubectl, Failure> {
-    match (kubectl.context(), Record::read(data)?.context) {
-        (None, Some(context)) => Ok(kubectl.in_context(&context)),
-        _ => Ok(kubectl),
+pub async fn kubectl(kubectl: Kubectl, data: &Path) -> Result<Kubectl, Failure> {
+    Record::read(data)?.lead(&kubectl).await
+}
+
+/// Whether a person has agreed before that something is done there: `up` made the namespace, or was let into the cluster.
+pub async fn is_agreed(kubectl: &Kubectl, namespace: &str, data: &Path) -> Result<bool, Failure> {
+    let record = Record::read(data)?;
+    if record.cluster.is_some() && record.context.as_deref() == kubectl.context() && record.is_of(kubectl).await {
+        return Ok(true);
     }
+    let object = kubectl.object("namespace", "default", namespace).await?.unwrap_or_default();
+    Ok(annotation(&object, MADE_BY) == MAKER)
 }
 
 /// A demonstration that cannot be given.

@@ -1,5 +1,6 @@
 use std::path::Path;
 use std::process::Stdio;
+use std::time::Duration;
 
 use metrics_adapter::model::quantity::Quantity;
 use serde_json::Value;
@@ -10,31 +11,40 @@ use super::look::{list, name, number, text};
 use super::marks::{APP, HPA};
 use super::record::Record;
 use super::up::PARTS;
+use super::waiting::Limit;
 use super::{Bench, Failure, secrets, trouble};
+
+const DIAGNOSIS: Limit = Limit {
+    time: Duration::from_mins(2),
+    reason: "it asks the API server, the adapter and each pod that is scraped; one of them does not answer",
+};
 
 /// What is wrong, and what helps; whether nothing is. First the way of the metrics, as the adapter's own doctor follows
 /// it, then what the stack needs besides.
 pub async fn doctor(bench: &mut Bench, adapter: &Path) -> Result<bool, Failure> {
     bench.progress.begins("looking for what is wrong");
     let record = Record::read(&bench.data)?;
-    if bench.kubectl.context().is_none()
-        && let Some(context) = &record.context
-    {
-        bench.kubectl = bench.kubectl.in_context(context);
-    }
+    bench.kubectl = record.lead(&bench.kubectl).await?;
     let ground = Ground::look(&bench.kubectl).await?;
     if !ground.begun {
         bench.progress.say("Nothing of the stack is here; `make up` brings it.");
         return Ok(false);
     }
     let mut well = metrics(bench, adapter).await?;
-    for (what, faults) in [
-        ("pods", pods(bench).await?),
-        ("the database's volume", volume(bench).await?),
-        ("secrets", secret(bench).await?),
-        ("the quota", quota(bench).await?),
-        ("the way in", way_in(bench, &ground).await?),
+    for (what, looked) in [
+        ("pods", pods(bench).await),
+        ("the database's volume", volume(bench).await),
+        ("secrets", secret(bench).await),
+        ("the quota", quota(bench).await),
+        ("the way in", way_in(bench, &ground).await),
     ] {
+        let faults = match looked {
+            Err(failure) if failure.is_forbidden() => {
+                bench.progress.say(&format!("unseen {what}: {failure}"));
+                continue;
+            }
+            looked => looked?,
+        };
         if faults.is_empty() {
             bench.progress.say(&format!("well   {what}"));
         }
@@ -42,6 +52,9 @@ pub async fn doctor(bench: &mut Bench, adapter: &Path) -> Result<bool, Failure> 
             well = false;
             bench.progress.say(&format!("wrong  {what}: {fault}"));
         }
+    }
+    for what in &ground.hidden {
+        bench.progress.say(&format!("unseen {what}: you may not list them"));
     }
     bench.progress.say(
         "unseen network policies: the cluster does not tell whether its network knows them; a request from a pod in namespace \
@@ -57,7 +70,14 @@ async fn metrics(bench: &Bench, adapter: &Path) -> Result<bool, Failure> {
     if let Some(context) = bench.kubectl.context() {
         command.args(["--context", context]);
     }
-    let out = command.stdin(Stdio::null()).kill_on_drop(true).output().await;
+    let limit = bench.patience.unwrap_or(DIAGNOSIS.time);
+    let Ok(out) = tokio::time::timeout(limit, command.stdin(Stdio::null()).kill_on_drop(true).output()).await else {
+        let limit = humantime::format_duration(limit);
+        bench
+            .progress
+            .say(&format!("wrong  metrics: the adapter's doctor is not done after {limit} ({})", DIAGNOSIS.reason));
+        return Ok(false);
+    };
     let out = out.map_err(|error| {
         Failure::new(format!("{}: {error}", adapter.display()))
             .cure("`make build` builds it; `make doctor` does so by itself")

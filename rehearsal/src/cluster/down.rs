@@ -1,50 +1,68 @@
-use serde_json::Value;
+mod found;
+mod lodging;
 
 use super::ground::is_ours;
 use super::home::{self, CLUSTER, CONTEXT};
-use super::look::{annotation, label, list, name};
-use super::marks::{APP, DISPLACED, HPA, MONITORING, OURS, PART_OF, STACK};
+use super::look::{list, name, text};
+use super::marks::{APP, OURS};
 use super::record::Record;
 use super::waiting::{self, EMPTY};
-use super::{Bench, Failure, Kubectl, Provider};
-
-/// What the stack puts into a namespace that was there before, but for the accounts.
-const KINDS: &str =
-    "deployments,statefulsets,services,configmaps,networkpolicies,poddisruptionbudgets,resourcequotas,secrets";
-/// These go last: as long as one is there, what nobody has labelled may be, too.
-const ACCOUNTS: &str = "serviceaccounts";
-/// What they may do goes first: nothing that is deleted is made again.
-const ROLES: &str = "roles,rolebindings";
-/// Where the adapter's role to read who may ask is.
-const SYSTEM: &str = "kube-system";
-/// What belongs to no namespace; the `APIServices` are apart.
-const WIDE: &str = "clusterroles,clusterrolebindings,ingressclasses";
+use super::{Bench, Failure, Provider};
+use found::{Found, SYSTEM, WIDE};
 
 /// The way back, from wherever `up` came to. What is not there need not be taken away.
 pub async fn down(bench: &mut Bench, provider: Option<Provider>) -> Result<(), Failure> {
-    let record = Record::read(&bench.data)?;
+    let mut record = Record::read(&bench.data)?;
     let by_context = provider == Some(Provider::Context) || bench.kubectl.context().is_some();
     let last_is_kind = record.context.as_deref().is_none_or(|context| context == CONTEXT);
     if record.made.is_some() && !by_context && (provider == Some(Provider::Kind) || last_is_kind) {
-        return cluster(bench, record).await;
+        match home::is_still(bench, &record).await? {
+            Some(true) => return cluster(bench, record).await,
+            Some(false) => {
+                bench.progress.say(&format!(
+                    "kind's cluster {CLUSTER} is another one than `make up` made: it stays, and what is in it is asked about"
+                ));
+                record.made = None;
+            }
+            None => {
+                let question = format!(
+                    "kind's cluster {CLUSTER} does not answer, and may be another one than `make up` made. Delete it?"
+                );
+                bench.consent(&question).await?;
+                return cluster(bench, record).await;
+            }
+        }
     }
+    let named = provider.is_some() || bench.kubectl.context().is_some();
     if provider == Some(Provider::Kind) {
         bench.kubectl = bench.kubectl.in_context(CONTEXT);
     } else if bench.kubectl.context().is_none()
         // Where `up` was, not where kubectl has gone since.
         && let Some(context) = &record.context
     {
+        if !bench.kubectl.knows(context).await? {
+            bench.progress.say(&format!(
+                "Context {context}, in which `make up` was last, is not in the kubeconfig any more: it is forgotten."
+            ));
+            return forget(bench, record);
+        }
         bench.kubectl = bench.kubectl.in_context(context);
     }
     let here = match bench.kubectl.context() {
         Some(context) => Some(context.to_owned()),
         None => bench.kubectl.current().await,
     };
-    objects(bench).await?;
+    let recorded = record.context.is_some() && record.context == here && record.is_of(&bench.kubectl).await;
+    objects(bench, named || recorded).await?;
     // What is known of another place stays known.
     if record.context.is_some() && record.context != here {
         return Ok(());
     }
+    forget(bench, record)
+}
+
+/// Where `up` was last; what it made elsewhere stays known.
+fn forget(bench: &Bench, record: Record) -> Result<(), Failure> {
     if record.made.is_none() {
         Record::forget(&bench.data);
         return Ok(());
@@ -52,7 +70,8 @@ pub async fn down(bench: &mut Bench, provider: Option<Provider>) -> Result<(), F
     bench
         .progress
         .say(&format!("kind's cluster {CLUSTER}, which `make up` made, is still there; `make down` deletes it"));
-    Record { context: Some(CONTEXT.to_owned()), wishes: None, ..record }.write(&bench.data)
+    let cluster = record.made_as.clone();
+    Record { context: Some(CONTEXT.to_owned()), cluster, wishes: None, ..record }.write(&bench.data)
 }
 
 /// One that was made for this goes as a whole.
@@ -63,7 +82,8 @@ async fn cluster(bench: &Bench, record: Record) -> Result<(), Failure> {
     match record.context.filter(|context| context != CONTEXT) {
         // Elsewhere it is still up.
         Some(context) => {
-            Record { context: Some(context), wishes: record.wishes, ..Record::default() }.write(&bench.data)?;
+            let Record { cluster, wishes, .. } = record;
+            Record { context: Some(context), cluster, wishes, ..Record::default() }.write(&bench.data)?;
         }
         None => Record::forget(&bench.data),
     }
@@ -71,109 +91,43 @@ async fn cluster(bench: &Bench, record: Record) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What is there of the stack.
-#[derive(Default)]
-struct Found {
-    /// Namespaces that go with all that is in them.
-    namespaces: Vec<&'static str>,
-    /// Whether the namespace of what measures is somebody else's, and has something of the stack in it.
-    lodging: bool,
-    /// Others' `APIServices`, as they were.
-    displaced: Vec<Value>,
-    /// The stack's own.
-    registered: Vec<String>,
-    /// What belongs to no namespace.
-    wide: Vec<String>,
-    /// What is in the system's.
-    reader: Vec<String>,
-}
-
-impl Found {
-    async fn look(kubectl: &Kubectl) -> Result<Self, Failure> {
-        let mut found = Self::default();
-        for namespace in [APP, MONITORING] {
-            let Some(object) = kubectl.object("namespace", "default", namespace).await? else { continue };
-            if label(&object, PART_OF) == STACK {
-                found.namespaces.push(namespace);
-                let displaced = serde_json::from_str::<Vec<Value>>(annotation(&object, DISPLACED));
-                found.displaced.extend(displaced.unwrap_or_default());
-            } else if namespace == MONITORING {
-                let all = format!("{KINDS},{ACCOUNTS},{ROLES}");
-                found.lodging = !names(kubectl, &all, MONITORING).await?.is_empty();
-            }
-        }
-        let all = kubectl.json(&["get", "apiservices.apiregistration.k8s.io"]).await?;
-        found.registered =
-            list(&all, "/items").iter().filter(|own| is_ours(own)).map(|own| name(own).to_owned()).collect();
-        found.wide = names(kubectl, WIDE, "default").await?;
-        found.reader = names(kubectl, "rolebindings", SYSTEM).await?;
-        Ok(found)
-    }
-
-    fn is_nothing(&self) -> bool {
-        let rest = [&self.registered, &self.wide, &self.reader];
-        self.namespaces.is_empty() && !self.lodging && rest.iter().all(|own| own.is_empty())
-    }
-
-    fn plan(&self) -> Vec<String> {
-        let mut steps = Vec::new();
-        if !self.registered.is_empty() {
-            steps.push(format!("delete the APIServices {}", self.registered.join(", ")));
-        }
-        for object in &self.displaced {
-            steps.push(format!("restore the APIService {} as it was, if nobody has yet", name(object)));
-        }
-        for namespace in &self.namespaces {
-            let data = if *namespace == APP { ", the database and its volume among it" } else { "" };
-            steps.push(format!("delete the namespace {namespace} with all that is in it{data}"));
-        }
-        if self.lodging {
-            steps.push(format!(
-                "delete what the stack put into the namespace {MONITORING}, which is somebody else's and stays"
-            ));
-        }
-        if !self.wide.is_empty() {
-            steps.push(format!("delete {}", self.wide.join(", ")));
-        }
-        if !self.reader.is_empty() {
-            steps.push(format!("delete {} in {SYSTEM}", self.reader.join(", ")));
-        }
-        steps
-    }
-}
-
-/// What carries the stack's label there, as `kind/name`.
-async fn names(kubectl: &Kubectl, kinds: &str, namespace: &str) -> Result<Vec<String>, Failure> {
-    let listed = kubectl.run(&["get", kinds, "--namespace", namespace, "--selector", OURS, "--output=name"]).await?;
-    Ok(listed.split_whitespace().map(str::to_owned).collect())
-}
-
-async fn objects(bench: &Bench) -> Result<(), Failure> {
+/// What is there of the stack, in a cluster that somebody has named, or that nobody has.
+async fn objects(bench: &Bench, named: bool) -> Result<(), Failure> {
     let Bench { kubectl, progress, .. } = bench;
     progress.begins("looking at what is there");
     let found = Found::look(kubectl).await?;
-    let place = match kubectl.context() {
-        Some(context) => format!("context {context}"),
-        None => format!("context {}, the current one", kubectl.current().await.unwrap_or_default()),
+    let context = match kubectl.context() {
+        Some(context) => context.to_owned(),
+        None => kubectl.current().await.unwrap_or_default(),
     };
+    let place = if kubectl.context().is_some() { "" } else { ", the current one" };
     if found.is_nothing() {
-        progress.say(&format!("Nothing of the stack is in {place}."));
+        progress.say(&format!("Nothing of the stack is in context {context}{place}."));
         return Ok(());
     }
-    progress.say(&format!("The plan, in {place}:"));
+    progress.say(&format!("The plan, in context {context}{place}:"));
     for (number, step) in (1..).zip(found.plan()) {
         progress.say(&format!("  {number}. {step}"));
+    }
+    if bench.yes && !named {
+        return Err(Failure::new(format!(
+            "nothing was done: nobody named context {context}, and no `make up` of it is known"
+        ))
+        .cure("YES=1 answers for a cluster that is named: PROVIDER=context, or CONTEXT=…"));
     }
     bench.consent("Do this?").await?;
     progress.begins("taking away the APIServices");
     registrations(bench, &found).await?;
-    progress.begins("taking away the HPA");
-    kubectl
-        .run(&["delete", "horizontalpodautoscalers.autoscaling", HPA, "--namespace", APP, "--ignore-not-found"])
-        .await?;
-    progress.note("the HPA is gone");
-    if found.lodging {
-        lodgers(bench).await?;
+    if !found.scalers.is_empty() {
+        progress.begins("taking away the HPA");
+        let delete = ["delete", "--namespace", APP, "--ignore-not-found"];
+        kubectl
+            .run(&[delete.as_slice(), &found.scalers.iter().map(String::as_str).collect::<Vec<_>>()].concat())
+            .await?;
+        progress.note("the HPA is gone");
+    }
+    for own in &found.lodgings {
+        own.clear(bench).await?;
     }
     if !found.namespaces.is_empty() {
         let delete = ["delete", "namespace", "--ignore-not-found", "--wait=false"];
@@ -190,38 +144,33 @@ async fn objects(bench: &Bench) -> Result<(), Failure> {
 
 /// First of all: while one of them has nobody behind it, no namespace of the cluster can go.
 async fn registrations(bench: &Bench, found: &Found) -> Result<(), Failure> {
-    let kubectl = &bench.kubectl;
+    let Bench { kubectl, progress, .. } = bench;
     if !found.registered.is_empty() {
         let ours: Vec<&str> = found.registered.iter().map(String::as_str).collect();
         let delete = ["delete", "apiservices.apiregistration.k8s.io", "--ignore-not-found", "--wait=false"];
         kubectl.run(&[delete.as_slice(), &ours].concat()).await?;
     }
-    bench.progress.note(&format!("{} APIServices are gone", found.registered.len()));
+    progress.note(&format!("{} APIServices are gone", found.registered.len()));
     let all = kubectl.json(&["get", "apiservices.apiregistration.k8s.io"]).await?;
     let there: Vec<&str> = list(&all, "/items").iter().filter(|object| !is_ours(object)).map(name).collect();
     for object in found.displaced.iter().filter(|object| !there.contains(&name(object))) {
+        let (namespace, service) = (text(object, "/spec/service/namespace"), text(object, "/spec/service/name"));
+        let behind = kubectl.object("service", namespace, service).await;
+        // Who may not see it has it restored: it was there.
+        if !service.is_empty() && matches!(behind, Ok(None)) {
+            let path = bench.data.join(format!("{}.json", name(object)));
+            let kept = std::fs::create_dir_all(&bench.data).and_then(|()| std::fs::write(&path, object.to_string()));
+            kept.map_err(|error| Failure::new(format!("{}: {error}", path.display())))?;
+            progress.note(&format!(
+                "APIService {} is not restored: its Service {namespace}/{service} is gone, and without one no namespace of the \
+                 cluster could end. It is kept: `kubectl create --filename={}` makes it again",
+                name(object),
+                path.display()
+            ));
+            continue;
+        }
         kubectl.fed(&["create", "--filename=-"], &object.to_string()).await?;
-        bench.progress.note(&format!("APIService {} is again as it was", name(object)));
+        progress.note(&format!("APIService {} is again as it was", name(object)));
     }
-    Ok(())
-}
-
-/// What lives in a namespace of somebody else's.
-async fn lodgers(bench: &Bench) -> Result<(), Failure> {
-    let kubectl = &bench.kubectl;
-    let delete = async |kinds: &str| {
-        let arguments =
-            ["delete", kinds, "--namespace", MONITORING, "--selector", OURS, "--ignore-not-found", "--wait=false"];
-        kubectl.run(&arguments).await.map(drop)
-    };
-    delete(ROLES).await?;
-    delete(KINDS).await?;
-    waiting::emptied(bench, MONITORING, &format!("{KINDS},pods"), OURS, &EMPTY).await?;
-    // What the adapter and the StatefulSet's controller have made, which no manifest describes.
-    for own in ["secret/metrics-adapter-tls", "persistentvolumeclaim/data-prometheus-0"] {
-        kubectl.run(&["delete", own, "--namespace", MONITORING, "--ignore-not-found"]).await?;
-    }
-    delete(ACCOUNTS).await?;
-    bench.progress.note(&format!("what was in {MONITORING} is gone; the namespace is somebody else's, and stays"));
     Ok(())
 }

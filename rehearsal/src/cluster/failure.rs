@@ -9,11 +9,12 @@ pub struct Failure {
     words: Vec<String>,
     cure: Option<String>,
     passes: bool,
+    forbidden: bool,
 }
 
 impl Failure {
     pub(super) fn new(what: impl Into<String>) -> Self {
-        Self { what: what.into(), words: Vec::new(), cure: None, passes: false }
+        Self { what: what.into(), words: Vec::new(), cure: None, passes: false, forbidden: false }
     }
 
     /// What somebody else said of it.
@@ -25,6 +26,11 @@ impl Failure {
     /// What it is, if it may pass by itself.
     pub(super) fn passing(&self) -> Option<&str> {
         self.passes.then_some(&*self.what)
+    }
+
+    /// Whether the cluster does not let this person do it.
+    pub(super) fn is_forbidden(&self) -> bool {
+        self.forbidden
     }
 
     pub(super) fn cure(mut self, cure: impl Into<String>) -> Self {
@@ -47,6 +53,6 @@ impl std::error::Error for Failure {}
 
 impl From<KubectlError> for Failure {
     fn from(error: KubectlError) -> Self {
-        Self { passes: error.passes(), ..Self::new(error.to_string()) }
+        Self { passes: error.passes(), forbidden: error.is_forbidden(), ..Self::new(error.to_string()) }
     }
 }

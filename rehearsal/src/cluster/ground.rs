@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::images::{LIBRARY, OWN};
 use super::look::{annotation, label, list, name, text};
 use super::marks::{ADAPTER, APP, MADE_BY, MAKER, MONITORING, PART_OF, PROGRAM, STACK};
-use super::{Failure, Kubectl};
+use super::{Failure, Kubectl, KubectlError, sharing};
 
 /// What a cluster has already.
 #[derive(Clone, Debug, Default)]
@@ -21,9 +21,15 @@ pub(super) struct Ground {
     pub(super) self_signed: bool,
     /// Of the nodes that take pods.
     pub(super) architectures: Vec<String>,
+    /// Which cluster it is, if that may be known.
+    pub(super) identity: Option<String>,
+    /// What this person may not list.
+    pub(super) hidden: Vec<&'static str>,
     /// Whether it was made by this command.
     pub(super) ours: bool,
-    /// Namespaces that are there and belong to somebody else.
+    /// The namespaces of the stack's names that are there.
+    pub(super) there: Vec<&'static str>,
+    /// Those of them that belong to somebody else.
     pub(super) foreign: Vec<String>,
     /// Namespaces of the stack's that are ending.
     pub(super) ending: Vec<&'static str>,
@@ -57,17 +63,37 @@ pub(super) const CUSTOM: &str = "custom.metrics.k8s.io";
 pub(super) const EXTERNAL: &str = "external.metrics.k8s.io";
 
 impl Ground {
+    /// For who brings the stack up, and has to see all of it.
+    pub(super) async fn seen(kubectl: &Kubectl) -> Result<Self, Failure> {
+        let ground = Self::look(kubectl).await?;
+        if ground.hidden.is_empty() {
+            return Ok(ground);
+        }
+        let hidden = ground.hidden.join(", ");
+        Err(Failure::new(format!("you may not list {hidden} in this cluster, and what is there decides what is applied"))
+            .cure("ask whoever runs the cluster for the rights of cluster-admin: the stack has cluster roles and APIServices of its own"))
+    }
+
+    /// What this person may not see is taken for absent, and told of as hidden.
     pub(super) async fn look(kubectl: &Kubectl) -> Result<Self, Failure> {
-        let nodes = kubectl.json(&["get", "nodes"]).await.map_err(|error| {
+        let nodes = kubectl.if_allowed(&["get", "nodes"]).await.map_err(|error| {
             Failure::from(error).cure(
                 "see that `kubectl get nodes` answers: log in, or choose a cluster with CONTEXT=… of `kubectl config get-contexts`",
             )
         })?;
-        let mut ground = Self::default();
-        ground.count(list(&nodes, "/items"));
+        let mut ground = Self { identity: kubectl.identity().await, ..Self::default() };
+        match nodes {
+            Some(nodes) => ground.count(list(&nodes, "/items")),
+            None => ground.hidden.push("nodes"),
+        }
         for namespace in [APP, MONITORING] {
             if let Some(object) = kubectl.object("namespace", "default", namespace).await? {
-                let stack = label(&object, PART_OF) == STACK;
+                ground.there.push(namespace);
+                // A manifest that a person has applied over a namespace of somebody else's made it no less theirs.
+                let stack = match sharing::is_whole(kubectl, &object).await {
+                    Err(error) if error.is_forbidden() => label(&object, PART_OF) == STACK,
+                    whole => whole? || namespace == APP && label(&object, PART_OF) == STACK,
+                };
                 ground.ours |= annotation(&object, MADE_BY) == MAKER;
                 ground.begun |= stack;
                 if !stack {
@@ -77,17 +103,25 @@ impl Ground {
                 }
             }
         }
-        ground.traefik = traefik(kubectl).await?;
-        let services = kubectl.json(&["get", "apiservices.apiregistration.k8s.io"]).await?;
+        match traefik(kubectl).await {
+            Err(error) if error.is_forbidden() => ground.hidden.push("ingressclasses"),
+            found => ground.traefik = found?,
+        }
         let groups = [RESOURCE, CUSTOM, EXTERNAL];
         let foreign = |object: &&Value| groups.contains(&text(object, "/spec/group")) && !is_ours(object);
-        ground.metrics = list(&services, "/items").iter().filter(foreign).cloned().collect();
+        match kubectl.if_allowed(&["get", "apiservices.apiregistration.k8s.io"]).await? {
+            Some(services) => ground.metrics = list(&services, "/items").iter().filter(foreign).cloned().collect(),
+            None => ground.hidden.push("apiservices"),
+        }
         ground.volume = kubectl.object("persistentvolumeclaims", APP, "data-db-0").await?.is_some();
         Ok(ground)
     }
 
     /// `1 node`, `3 nodes`
     pub(super) fn nodes(&self) -> String {
+        if self.hidden.contains(&"nodes") {
+            return "nodes that you may not list".to_owned();
+        }
         format!("{} {}", self.nodes, if self.nodes == 1 { "node" } else { "nodes" })
     }
 
@@ -136,7 +170,8 @@ pub(super) fn is_ours(object: &Value) -> bool {
     label(object, PROGRAM) == ADAPTER && (service("namespace"), service("name")) == (MONITORING, ADAPTER)
 }
 
-pub(super) async fn traefik(kubectl: &Kubectl) -> Result<Option<Traefik>, Failure> {
+/// Somebody else's, if there is one.
+pub(super) async fn traefik(kubectl: &Kubectl) -> Result<Option<Traefik>, KubectlError> {
     let classes = kubectl.json(&["get", "ingressclasses.networking.k8s.io"]).await?;
     let foreign = |class: &&Value| text(class, "/spec/controller") == CONTROLLER && label(class, PART_OF) != STACK;
     let Some(class) = list(&classes, "/items").iter().find(foreign) else { return Ok(None) };

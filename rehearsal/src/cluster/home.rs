@@ -39,7 +39,9 @@ pub(super) async fn make(bench: &Bench, engine: &Engine, before: Record, wishes:
     let current = bench.kubectl.current().await.filter(|context| context != CONTEXT);
     let mut record = Record {
         context: Some(CONTEXT.to_owned()),
+        cluster: None,
         made: Some(CLUSTER.to_owned()),
+        made_as: None,
         complete: false,
         podman: engine.podman,
         left: current.or(before.left),
@@ -62,7 +64,18 @@ pub(super) async fn make(bench: &Bench, engine: &Engine, before: Record, wishes:
     })?;
     bench.progress.note(&format!("kind's cluster {CLUSTER} is there"));
     record.complete = true;
+    record.made_as = bench.kubectl.identity().await;
+    record.cluster.clone_from(&record.made_as);
     record.write(&bench.data)
+}
+
+/// Whether the cluster of that name is the one that was made, if that can be told. One that is gone is nobody else's.
+pub(super) async fn is_still(bench: &Bench, record: &Record) -> Result<Option<bool>, Failure> {
+    if record.made_as.is_none() || !exists(bench, record.podman).await? {
+        return Ok(Some(true));
+    }
+    let identity = bench.kubectl.in_context(CONTEXT).identity().await;
+    Ok(identity.map(|own| Some(own) == record.made_as))
 }
 
 /// Tolerates that there is none. The context that was the current one before is so again.

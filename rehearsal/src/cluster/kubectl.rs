@@ -76,6 +76,11 @@ impl KubectlError {
             Self::Start { .. } | Self::Unreadable { .. } => false,
         }
     }
+
+    /// Whether the cluster was asked, and does not let this person do it.
+    pub(super) fn is_forbidden(&self) -> bool {
+        matches!(self, Self::Refused { said, .. } if said.contains("(Forbidden)") || said.contains(" is forbidden: "))
+    }
 }
 
 impl Kubectl {
@@ -95,6 +100,27 @@ impl Kubectl {
     pub(super) async fn current(&self) -> Option<String> {
         let named = self.run(&["config", "current-context"]).await.ok()?;
         Some(named.trim().to_owned()).filter(|context| !context.is_empty())
+    }
+
+    /// Whether the kubeconfig has that context.
+    pub(super) async fn knows(&self, context: &str) -> Result<bool, KubectlError> {
+        let listed = Self::new(self.program.clone(), None).run(&["config", "get-contexts", "--output=name"]).await?;
+        Ok(listed.lines().any(|own| own.trim() == context))
+    }
+
+    /// Which cluster it is, whatever it is called: the UID of a namespace that each has and that nobody deletes.
+    pub(super) async fn identity(&self) -> Option<String> {
+        let object = self.object("namespace", "default", "kube-system").await.ok()??;
+        object["metadata"]["uid"].as_str().map(str::to_owned)
+    }
+
+    /// What may be kept from this person is none for them.
+    pub(super) async fn if_allowed(&self, arguments: &[&str]) -> Result<Option<Value>, KubectlError> {
+        match self.json(arguments).await {
+            Ok(found) => Ok(Some(found)),
+            Err(error) if error.is_forbidden() => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// How a person has to call it to get there.

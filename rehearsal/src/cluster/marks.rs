@@ -9,6 +9,8 @@ pub(super) const PART_OF: &str = "app.kubernetes.io/part-of";
 pub(super) const STACK: &str = "conduit";
 /// All that carries it.
 pub(super) const OURS: &str = "app.kubernetes.io/part-of=conduit";
+/// On what the adapter makes by itself.
+pub(super) const KEPT_BY: &str = "app.kubernetes.io/managed-by";
 /// The annotation on namespaces that were not there before.
 pub(super) const MADE_BY: &str = "conduit/made-by";
 pub(super) const MAKER: &str = "rehearse-cluster";

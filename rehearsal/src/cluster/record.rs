@@ -2,7 +2,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Failure, Wishes};
+use super::{Failure, Kubectl, Wishes};
 
 const STATE: &str = "state.json";
 
@@ -12,8 +12,14 @@ const STATE: &str = "state.json";
 pub(super) struct Record {
     /// The context that was last worked in.
     pub(super) context: Option<String>,
+    /// Which cluster that was: a context's name may come to mean another one.
+    #[serde(default)]
+    pub(super) cluster: Option<String>,
     /// The cluster of kind that was made here.
     pub(super) made: Option<String>,
+    /// Which one it was: somebody may have made another of the same name since.
+    #[serde(default)]
+    pub(super) made_as: Option<String>,
     /// Whether its making came to its end.
     pub(super) complete: bool,
     /// Whether podman runs it.
@@ -40,6 +46,28 @@ impl Record {
                 .cure("delete the file; then what it says of a cluster is forgotten, and `kind delete cluster` is yours to call")
         };
         serde_json::from_str(&text).map_err(unreadable)
+    }
+
+    /// Whether that is the cluster that was last worked in, as far as is known.
+    pub(super) async fn is_of(&self, kubectl: &Kubectl) -> bool {
+        self.is(kubectl.identity().await.as_ref())
+    }
+
+    /// The same, of one whose identity was asked for.
+    pub(super) fn is(&self, identity: Option<&String>) -> bool {
+        self.cluster.is_none() || identity.is_none() || self.cluster.as_ref() == identity
+    }
+
+    /// kubectl in the context that was worked in last, unless another one was named.
+    pub(super) async fn lead(&self, kubectl: &Kubectl) -> Result<Kubectl, Failure> {
+        let Some(context) = self.context.as_ref().filter(|_| kubectl.context().is_none()) else {
+            return Ok(kubectl.clone());
+        };
+        if kubectl.knows(context).await? {
+            return Ok(kubectl.in_context(context));
+        }
+        Err(Failure::new(format!("context {context}, in which `make up` was last, is not in the kubeconfig any more"))
+            .cure("`make down` forgets it, or CONTEXT=… names another one"))
     }
 
     /// Whole or not at all.

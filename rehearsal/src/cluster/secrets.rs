@@ -7,7 +7,7 @@ use ring::rand::{SecureRandom as _, SystemRandom};
 use serde_json::{Value, json};
 
 use super::marks::{APP, PART_OF, STACK};
-use super::{Bench, Failure, Kubectl};
+use super::{Bench, Failure, Kubectl, KubectlError};
 
 const API: &str = "real-world-secret";
 const DATABASE: &str = "db-secret";
@@ -56,13 +56,13 @@ pub(super) async fn make(bench: &Bench, dashboard: bool) -> Result<(), Failure> 
 }
 
 /// What is in the namespace, by name alone.
-pub(super) async fn names(kubectl: &Kubectl) -> Result<Vec<String>, Failure> {
+pub(super) async fn names(kubectl: &Kubectl) -> Result<Vec<String>, KubectlError> {
     let listed = kubectl.run(&["get", "secrets", "--namespace", APP, "--output=name"]).await?;
     Ok(listed.lines().map(|line| line.trim().trim_start_matches("secret/").to_owned()).collect())
 }
 
 /// Whether a key anybody can read in the repository signs the tokens.
-pub(super) async fn lesson(kubectl: &Kubectl) -> Result<bool, Failure> {
+pub(super) async fn lesson(kubectl: &Kubectl) -> Result<bool, KubectlError> {
     let key = ["get", "secret", API, "--namespace", APP, "--ignore-not-found", "--output=jsonpath={.data.jwt}"];
     Ok(kubectl.run(&key).await?.trim() == LESSON)
 }

@@ -73,9 +73,10 @@ impl Tools {
         ))
     }
 
-    /// kind, told who runs its nodes.
+    /// kind, told who runs its nodes: what it was told in a person's shell may be another one.
     pub(super) fn kind<'a>(&'a self, arguments: &'a [&'a str], podman: bool, limit: &'a Limit) -> Call<'a> {
-        Call { podman, ..Call::of(&self.kind, arguments, limit) }
+        let runner = Some(if podman { "podman" } else { "docker" });
+        Call { runner, ..Call::of(&self.kind, arguments, limit) }
     }
 }
 
@@ -83,14 +84,15 @@ impl Tools {
 pub(super) struct Call<'a> {
     program: &'a Path,
     arguments: &'a [&'a str],
-    podman: bool,
+    /// Of kind's nodes.
+    runner: Option<&'static str>,
     limit: &'a Limit,
     shown: Option<(&'a Bench, &'a str)>,
 }
 
 impl<'a> Call<'a> {
     pub(super) fn of(program: &'a Path, arguments: &'a [&'a str], limit: &'a Limit) -> Self {
-        Self { program, arguments, podman: false, limit, shown: None }
+        Self { program, arguments, runner: None, limit, shown: None }
     }
 
     /// Its last line is shown, under this title, while it is at work.
@@ -102,8 +104,8 @@ impl<'a> Call<'a> {
     pub(super) async fn output(self) -> Result<String, Failure> {
         let name = || format!("{} {}", self.program.display(), self.arguments.join(" "));
         let mut command = Command::new(self.program);
-        if self.podman {
-            command.env("KIND_EXPERIMENTAL_PROVIDER", "podman");
+        if let Some(runner) = self.runner {
+            command.env("KIND_EXPERIMENTAL_PROVIDER", runner);
         }
         // An image would be another one after each build, for saying when it was built.
         command.env("BUILDX_NO_DEFAULT_ATTESTATIONS", "1");

@@ -1,15 +1,17 @@
+mod marking;
+
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 
 use super::composition::{Composition, Wave};
 use super::ground::{CUSTOM, Ground};
 use super::home::{self, CONTEXT, Provider};
 use super::images::Images;
-use super::look::{annotation, name, text};
-use super::marks::{APP, DISPLACED, MADE_BY, MAKER, MONITORING};
+use super::look::{name, text};
+use super::marks::{APP, MONITORING};
 use super::record::Record;
+use super::stuck::Stuck;
 use super::urls::Way;
 use super::waiting::{self, EMPTY, Limit};
 use super::workload::Workload;
@@ -79,7 +81,7 @@ pub async fn up(bench: &mut Bench, wishes: &Wishes) -> Result<(), Failure> {
     let images = Images::of(bench, wishes, provider, podman).await?;
     let podman = podman.unwrap_or_else(|| images.engine().is_some_and(|engine| engine.podman));
     let missing = provider == Provider::Kind && (!home::exists(bench, podman).await? || half_made(&record));
-    let mut ground = if missing { Ground::default() } else { Ground::look(&bench.kubectl).await? };
+    let mut ground = if missing { Ground::default() } else { Ground::seen(&bench.kubectl).await? };
     // k8s/kind.yaml leads to it, whoever made a cluster of that file.
     let mapped = provider == Provider::Kind || ground.kind && bench.kubectl.context() == Some(CONTEXT);
     let composed = |ground: &Ground| Composition::fitting(ground, mapped, wishes);
@@ -88,10 +90,14 @@ pub async fn up(bench: &mut Bench, wishes: &Wishes) -> Result<(), Failure> {
         composed(&ground).objects(bench).await?.refuse_those_of_others(&bench.kubectl).await?;
     }
     plan::tell(bench, &chosen, missing, wishes, &ground, &composed(&ground), &images);
-    let made = record.made.is_some() && provider == Provider::Kind;
-    if !missing && !ground.ours && !made {
+    // Another one may have its name by now.
+    let same = record.is(ground.identity.as_ref());
+    let is_made = record.made_as.is_none() || record.made_as == ground.identity;
+    let made = record.made.is_some() && provider == Provider::Kind && is_made;
+    let agreed = again && same && record.cluster.is_some();
+    if !missing && !ground.ours && !made && !agreed {
         let context = bench.kubectl.context().unwrap_or_default();
-        if bench.yes && !named && !again {
+        if bench.yes && !named && !(again && same) {
             return Err(Failure::new(format!("nothing was done: nobody named context {context}"))
                 .cure("YES=1 answers for a cluster that is named: PROVIDER=context, or CONTEXT=…"));
         }
@@ -99,14 +105,16 @@ pub async fn up(bench: &mut Bench, wishes: &Wishes) -> Result<(), Failure> {
     }
     if missing {
         create(bench, record, wishes, &images).await?;
-        ground = Ground::look(&bench.kubectl).await?;
+        ground = Ground::seen(&bench.kubectl).await?;
     } else {
         let context = bench.kubectl.context().map(str::to_owned);
-        Record { context, wishes: Some(wishes.clone()), ..record }.write(&bench.data)?;
+        let kept = record.made.clone().filter(|_| made || provider != Provider::Kind);
+        let cluster = ground.identity.clone();
+        Record { context, cluster, made: kept, wishes: Some(wishes.clone()), ..record }.write(&bench.data)?;
     }
     if !ground.ending.is_empty() {
         waiting::gone(bench, &ground.ending, &EMPTY).await?;
-        ground = Ground::look(&bench.kubectl).await?;
+        ground = Ground::seen(&bench.kubectl).await?;
         possible(bench, &ground).await?;
     }
     let built = images.provide(bench, &ground.architectures).await?;
@@ -141,8 +149,8 @@ async fn place(bench: &mut Bench, wishes: &Wishes, record: &Record) -> Result<Pl
         (Some(provider), ..) => (provider, "as you said"),
         (None, Some(_), _) => (Provider::Context, "as you named a context"),
         (None, None, Some(CONTEXT)) if record.made.is_some() => (Provider::Kind, "as before"),
-        (None, None, Some(context)) => {
-            bench.kubectl = bench.kubectl.in_context(context);
+        (None, None, Some(_)) => {
+            bench.kubectl = record.lead(&bench.kubectl).await?;
             let before = record.wishes.as_ref().and_then(|own| own.provider);
             (before.unwrap_or(Provider::Context), "as before")
         }
@@ -219,14 +227,15 @@ async fn install(bench: &Bench, ground: &Ground, composition: &Composition) -> R
     let Bench { kubectl, progress, .. } = bench;
     progress.begins("applying the manifests");
     let objects = composition.objects(bench).await?;
+    let mut stuck = Stuck::look(kubectl).await?;
     objects.apply(kubectl, Wave::Namespaces).await?;
-    mark(bench, ground, composition).await?;
+    marking::mark(bench, ground).await?;
     secrets::make(bench, composition.traefik.is_none()).await?;
     let count = objects.apply(kubectl, Wave::Workloads).await?;
     progress.note(&format!("{count} objects are applied"));
     for (workload, limit) in PARTS.iter().zip(&LIMITS) {
         if workload.title != "Traefik" || composition.traefik.is_none() {
-            waiting::pods(bench, workload, limit).await?;
+            waiting::pods(bench, workload, limit, &mut stuck).await?;
         }
     }
     progress.begins("registering the metrics APIs");
@@ -240,42 +249,7 @@ async fn install(bench: &Bench, ground: &Ground, composition: &Composition) -> R
     progress.begins("applying the HPA");
     objects.apply(kubectl, Wave::Autoscaler).await?;
     waiting::autoscaler(bench, &ACTIVE).await?;
-    waiting::pods(bench, &PARTS[1], &LIMITS[1]).await
-}
-
-/// Writes down in the cluster itself what was made, and what will have to be restored.
-async fn mark(bench: &Bench, ground: &Ground, composition: &Composition) -> Result<(), Failure> {
-    let made = format!("{MADE_BY}={MAKER}");
-    for namespace in [APP, MONITORING] {
-        if !composition.kept.iter().any(|own| own == namespace) {
-            bench.kubectl.run(&["annotate", "namespace", namespace, &made, "--overwrite"]).await?;
-        }
-    }
-    let displaced: Vec<Value> =
-        ground.metrics.iter().filter(|object| text(object, "/spec/group") == CUSTOM).map(bare).collect();
-    if displaced.is_empty() {
-        return Ok(());
-    }
-    // What was displaced before, and is ours by now, is not forgotten.
-    let namespace = bench.kubectl.object("namespace", "default", APP).await?.unwrap_or_default();
-    let mut all: Vec<Value> = serde_json::from_str(annotation(&namespace, DISPLACED)).unwrap_or_default();
-    all.retain(|old| displaced.iter().all(|new| name(new) != name(old)));
-    all.extend(displaced);
-    let value = format!("{DISPLACED}={}", json!(all));
-    bench.kubectl.run(&["annotate", "namespace", APP, &value, "--overwrite"]).await?;
-    Ok(())
-}
-
-/// Without what the server or an earlier apply wrote.
-fn bare(object: &Value) -> Value {
-    let mut annotations = object["metadata"]["annotations"].clone();
-    if let Some(annotations) = annotations.as_object_mut() {
-        annotations.remove("kubectl.kubernetes.io/last-applied-configuration");
-    }
-    let labels = &object["metadata"]["labels"];
-    let metadata = json!({"name": name(object), "labels": labels, "annotations": annotations});
-    let (version, kind) = ("apiregistration.k8s.io/v1", "APIService");
-    json!({"apiVersion": version, "kind": kind, "metadata": metadata, "spec": object["spec"]})
+    waiting::pods(bench, &PARTS[1], &LIMITS[1], &mut stuck).await
 }
 
 async fn finish(bench: &Bench, ground: &Ground) -> Result<(), Failure> {
@@ -290,6 +264,7 @@ async fn finish(bench: &Bench, ground: &Ground) -> Result<(), Failure> {
     say("\nThree things to try:");
     say(&format!("  {}", way.curl()));
     say("  make demo-hpa      watch replicas come and go under load");
+    say(&format!("                     or under one of your own: {}", way.load()));
     say(
         "  make status        everything on one screen; `make doctor` if something is wrong, `make down` to take it away",
     );

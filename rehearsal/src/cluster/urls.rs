@@ -1,4 +1,4 @@
-use std::net::Ipv6Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use serde_json::Value;
 
@@ -7,11 +7,13 @@ use super::home::CONTEXT;
 use super::look::{list, text};
 use super::marks::{APP, PART_OF, PROGRAM, STACK};
 use super::secrets::LOGIN;
-use super::{Failure, Kubectl};
+use super::{Failure, Kubectl, probe};
 
 /// The names that need no line in /etc/hosts.
 const HOST: &str = "real-world.localhost";
 const DASHBOARD: &str = "traefik.localhost";
+/// What is asked for.
+const PATH: &str = "/api/articles";
 /// Where k8s/kind.yaml maps it, and from which port of the node.
 pub(super) const MAPPED: u16 = 8080;
 const NODE_PORT: u16 = 30080;
@@ -22,6 +24,8 @@ enum Dashboard {
     Made,
     /// Whoever has the login that somebody made by hand.
     ByHand,
+    /// The one or the other: this person may not see which.
+    Hidden,
     /// It is not the stack's.
     Foreign,
 }
@@ -43,8 +47,7 @@ pub(super) struct Way {
 impl Way {
     pub(super) async fn find(kubectl: &Kubectl, foreign: Option<&Traefik>) -> Result<Self, Failure> {
         let dashboard = match foreign {
-            None if super::secrets::names(kubectl).await?.iter().any(|own| own == LOGIN) => Dashboard::Made,
-            None => Dashboard::ByHand,
+            None => login(kubectl).await?,
             Some(_) => Dashboard::Foreign,
         };
         let (namespace, name, address) = match foreign {
@@ -55,7 +58,11 @@ impl Way {
                     Some(context) => Some(context.to_owned()),
                     None => kubectl.current().await,
                 };
-                if context.as_deref() == Some(CONTEXT) && service["spec"]["ports"][0]["nodePort"] == NODE_PORT {
+                // A cluster of that name may have been made without the mapping, or something else have the port.
+                let mapped = context.as_deref() == Some(CONTEXT)
+                    && service["spec"]["ports"][0]["nodePort"] == NODE_PORT
+                    && is_mapped().await;
+                if mapped {
                     let (base, service) = (format!("http://{HOST}:{MAPPED}"), (APP.to_owned(), name));
                     return Ok(Self { base, named: true, forward: None, service, dashboard });
                 }
@@ -84,12 +91,18 @@ impl Way {
     /// A command that asks the API.
     pub(super) fn curl(&self) -> String {
         let header = if self.named { String::new() } else { format!("-H 'Host: {HOST}' ") };
-        format!("curl -s {header}'{}/api/articles?limit=1'", self.base)
+        format!("curl -s {header}'{}{PATH}?limit=1'", self.base)
+    }
+
+    /// A command that sends it a load.
+    pub(super) fn load(&self) -> String {
+        let host = if self.named { String::new() } else { format!(" ARGS='--host {HOST}'") };
+        format!("make load RATE=140 URL={}{PATH}{host}", self.base)
     }
 
     /// With kubectl called so.
     pub(super) fn lines(&self, kubectl: &str) -> Vec<String> {
-        let mut lines = vec![format!("API        {}/api/articles, documentation at /docs/", self.base)];
+        let mut lines = vec![format!("API        {}{PATH}, documentation at /docs/", self.base)];
         if !self.named {
             lines
                 .push(format!("           with the header `Host: {HOST}`, or a line `<address> {HOST}` in /etc/hosts"));
@@ -103,10 +116,15 @@ impl Way {
             Dashboard::Made => {
                 lines.push(format!("dashboard  {base}/{how}, user admin; this prints the password:"));
                 lines.push(format!(
-                    "           {kubectl} get secret {LOGIN} --namespace={APP} --output=jsonpath='{{.data.password}}' | base64 -d",
+                    "           {kubectl} get secret {LOGIN} --namespace={APP} --output=jsonpath='{{.data.password}}' | base64 --decode",
                 ));
             }
             Dashboard::ByHand => lines.push(format!("dashboard  {base}/{how}, with the login that you made")),
+            Dashboard::Hidden => {
+                lines.push(format!(
+                    "dashboard  {base}/{how}, with a login that you may not read: it is in Secret {LOGIN}"
+                ));
+            }
             Dashboard::Foreign => {}
         }
         lines.push(format!("adapter    {kubectl} port-forward --namespace=monitoring deployment/metrics-adapter 9000"));
@@ -117,6 +135,22 @@ impl Way {
         lines.push("           then http://127.0.0.1:3000/: the Autoscaling dashboard explains a decision".to_owned());
         lines
     }
+}
+
+/// Which login there is.
+async fn login(kubectl: &Kubectl) -> Result<Dashboard, Failure> {
+    match super::secrets::names(kubectl).await {
+        Ok(names) if names.iter().any(|own| own == LOGIN) => Ok(Dashboard::Made),
+        Ok(_) => Ok(Dashboard::ByHand),
+        Err(error) if error.is_forbidden() => Ok(Dashboard::Hidden),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether the port of this machine leads to the API.
+async fn is_mapped() -> bool {
+    let address = (Ipv4Addr::LOCALHOST, MAPPED).into();
+    probe::answers(address, &format!("{HOST}:{MAPPED}"), PATH).await.is_ok()
 }
 
 /// Of a load balancer, once it has one.

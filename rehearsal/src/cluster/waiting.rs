@@ -1,11 +1,15 @@
+mod ending;
+
 use std::time::{Duration, Instant};
 
 use super::ground::is_ours;
 use super::look::{condition, is_true, list, name, text};
 use super::marks::{APP, HPA};
+use super::stuck::Stuck;
 use super::trouble;
 use super::workload::{Standing, Workload};
 use super::{Bench, Failure};
+pub(super) use ending::{emptied, gone};
 
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -106,8 +110,8 @@ impl<'a> Wait<'a> {
     }
 }
 
-/// Until all pods of a workload are ready. A trouble that lasts ends it before its time.
-pub(super) async fn pods(bench: &Bench, workload: &Workload, limit: &Limit) -> Result<(), Failure> {
+/// Until all pods of a workload are ready. A trouble that lasts ends it before its time; one of before has to come again.
+pub(super) async fn pods(bench: &Bench, workload: &Workload, limit: &Limit, stuck: &mut Stuck) -> Result<(), Failure> {
     let mut wait = Wait::begin(bench, workload.title, limit);
     let mut since: Option<(String, Instant)> = None;
     loop {
@@ -122,6 +126,10 @@ pub(super) async fn pods(bench: &Bench, workload: &Workload, limit: &Limit) -> R
         };
         if !wait.goes_on(look).await {
             return Ok(());
+        }
+        if standing.observed && stuck.begin_anew(bench, workload, &standing).await {
+            since = None;
+            continue;
         }
         if standing.is_off() {
             let words = format!("{}: {}", workload.title, standing.words());
@@ -219,77 +227,4 @@ pub(super) async fn autoscaler(bench: &Bench, limit: &Limit) -> Result<(), Failu
             ));
         }
     }
-}
-
-/// Until namespaces are gone; what holds them is told.
-pub(super) async fn gone(bench: &Bench, namespaces: &[&str], limit: &Limit) -> Result<(), Failure> {
-    let mut wait = Wait::begin(bench, &format!("the end of {}", namespaces.join(" and ")), limit);
-    loop {
-        let look = match Wait::excuse(held(bench, namespaces).await)? {
-            Ok(held) if held.is_empty() => Look::Done,
-            Ok(held) => Look::NotYet(held.join(", ")),
-            Err(look) => look,
-        };
-        if !wait.goes_on(look).await {
-            return Ok(());
-        }
-        if wait.is_over() {
-            return Err(wait.late().words(mute(bench).await?).cure(
-                "an APIService that nobody answers for holds every namespace: restore whose it is, or delete it; an object's \
-                 finalizer is for its own controller to remove. Then `make down` again",
-            ));
-        }
-    }
-}
-
-/// The namespaces that are there, and what holds each.
-async fn held(bench: &Bench, namespaces: &[&str]) -> Result<Vec<String>, Failure> {
-    let mut held = Vec::new();
-    for &namespace in namespaces {
-        if let Some(object) = bench.kubectl.object("namespace", "default", namespace).await? {
-            let holds = |own: &&serde_json::Value| own["status"] == "True";
-            let why: Vec<&str> =
-                list(&object, "/status/conditions").iter().filter(holds).map(|own| text(own, "/message")).collect();
-            held.push(format!("{namespace}: {}", if why.is_empty() { "emptying".to_owned() } else { why.join("; ") }));
-        }
-    }
-    Ok(held)
-}
-
-/// Until nothing of these kinds is left in a namespace that is found by these labels.
-pub(super) async fn emptied(
-    bench: &Bench,
-    namespace: &str,
-    kinds: &str,
-    selector: &str,
-    limit: &Limit,
-) -> Result<(), Failure> {
-    let mut wait = Wait::begin(bench, &format!("the end of what was in {namespace}"), limit);
-    loop {
-        let left = ["get", kinds, "--namespace", namespace, "--selector", selector, "--output=name"];
-        let left = bench.kubectl.run(&left).await;
-        let look = match Wait::excuse(left.map_err(Failure::from))? {
-            Ok(left) if left.trim().is_empty() => Look::Done,
-            Ok(left) => Look::NotYet(left.split_whitespace().collect::<Vec<_>>().join(", ")),
-            Err(look) => look,
-        };
-        if !wait.goes_on(look).await {
-            return Ok(());
-        }
-        if wait.is_over() {
-            return Err(wait
-                .late()
-                .cure("`kubectl describe` of what is left says what holds it; then `make down` again"));
-        }
-    }
-}
-
-/// `APIServices` that nobody answers for, whoever they belong to.
-async fn mute(bench: &Bench) -> Result<Vec<String>, Failure> {
-    let all = bench.kubectl.json(&["get", "apiservices.apiregistration.k8s.io"]).await?;
-    let silent = list(&all, "/items").iter().filter_map(|object| {
-        let own = condition(object, "Available").filter(|own| own["status"] == "False")?;
-        Some(format!("APIService {} is not available: {}", name(object), text(own, "/message")))
-    });
-    Ok(silent.collect())
 }

@@ -1,6 +1,6 @@
 use serde_json::Value;
 
-use super::look::{condition, list, name, number, text};
+use super::look::{annotation, condition, list, name, number, text};
 use super::trouble::Trouble;
 use super::{Failure, Kubectl};
 
@@ -18,7 +18,9 @@ pub(super) struct Workload {
 pub(super) struct Standing {
     pub(super) ready: u64,
     pub(super) wanted: u64,
-    /// Whether all of them are as they were last described.
+    /// Whether its controller has seen how they were last described.
+    pub(super) observed: bool,
+    /// Whether all of them are so.
     pub(super) settled: bool,
     /// Those that are not ready.
     pub(super) lagging: Vec<Value>,
@@ -69,6 +71,7 @@ impl Workload {
         let mut standing = Standing {
             ready: status("readyReplicas"),
             wanted,
+            observed,
             settled: observed && self.is_new(&object, wanted),
             ..Standing::default()
         };
@@ -98,13 +101,19 @@ impl Workload {
             .flatten()
             .map(|(label, value)| format!("{label}={}", value.as_str().unwrap_or_default()));
         let selector = pairs.collect::<Vec<_>>().join(",");
-        let pods = kubectl.json(&["get", "pods", "--namespace", self.namespace, "--selector", &selector]).await?;
-        let lagging = list(&pods, "/items").iter().filter(|pod| !is_ready(pod));
-        standing.lagging = lagging.cloned().collect();
+        // Those of a version before stay until the new ones are available, however badly they stand.
+        let kinds = if self.kind == "deployment" { "pods,replicasets" } else { "pods" };
+        let found = kubectl.json(&["get", kinds, "--namespace", self.namespace, "--selector", &selector]).await?;
+        let (sets, pods): (Vec<&Value>, Vec<&Value>) =
+            list(&found, "/items").iter().partition(|item| item["kind"] == "ReplicaSet");
+        let newest = sets.into_iter().filter(|set| is_owned(set, name(object))).max_by_key(|set| revision(set));
+        let counts = |pod: &&&Value| !is_leaving(pod) && newest.is_none_or(|set| is_owned(pod, name(set)));
+        let pods: Vec<&Value> = pods.iter().filter(counts).copied().collect();
+        standing.lagging = pods.iter().filter(|pod| !is_ready(pod)).copied().cloned().collect();
         let stuck =
             standing.lagging.iter().find_map(|pod| Trouble::of(pod).map(|trouble| (Some(pod.clone()), trouble)));
         standing.trouble = match stuck {
-            None if self.kind == "deployment" || (list(&pods, "/items").len() as u64) < standing.wanted => {
+            None if self.kind == "deployment" || (pods.len() as u64) < standing.wanted => {
                 self.refused(kubectl, object).await?.map(|trouble| (None, trouble))
             }
             stuck => stuck,
@@ -126,13 +135,27 @@ impl Workload {
     }
 }
 
+/// By a controller of that name.
+fn is_owned(object: &Value, owner: &str) -> bool {
+    list(object, "/metadata/ownerReferences").iter().any(|own| own["name"] == owner)
+}
+
+/// As the Deployment's controller counts them.
+fn revision(set: &Value) -> u64 {
+    annotation(set, "deployment.kubernetes.io/revision").parse().unwrap_or_default()
+}
+
+fn is_leaving(pod: &Value) -> bool {
+    !text(pod, "/metadata/deletionTimestamp").is_empty()
+}
+
 pub(super) fn is_ready(pod: &Value) -> bool {
     super::look::is_true(pod, "Ready")
 }
 
 /// As `kubectl get pods` says it.
 pub(super) fn state(pod: &Value) -> String {
-    if !text(pod, "/metadata/deletionTimestamp").is_empty() {
+    if is_leaving(pod) {
         return "Terminating".to_owned();
     }
     let statuses = list(pod, "/status/containerStatuses").iter();

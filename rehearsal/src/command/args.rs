@@ -126,6 +126,9 @@ pub(super) struct PlanArgs {
 pub(super) struct LoadArgs {
     /// Where to: `http://host[:port]/path`
     pub(super) url: String,
+    /// For the header `Host`, where the URL has an address and the name is another one's
+    #[arg(long, value_name = "NAME")]
+    pub(super) host: Option<String>,
     /// Requests a second
     #[arg(long, value_name = "RPS", value_parser = positive, conflicts_with = "profile", required_unless_present = "profile")]
     pub(super) rate: Option<f64>,

@@ -78,7 +78,7 @@ fn bench(place: Place, progress: Progress) -> Bench {
 
 /// A yes has to be typed; where nobody can type, it is a no. It is waited for beside all else, so that whoever would
 /// rather stop can.
-fn ask(question: String) -> Pin<Box<dyn Future<Output = bool>>> {
+pub(super) fn ask(question: String) -> Pin<Box<dyn Future<Output = bool>>> {
     Box::pin(async move {
         if !std::io::stdin().is_terminal() {
             return false;

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use tokio::sync::watch;
 
-use super::{Result, say, stop};
+use super::{Result, cluster, say, stop};
 use crate::cluster::demo::{Autoscaling, DemoError, Played, Quotas, autoscaling, quotas};
 use crate::report::Report;
 pub(super) use args::{HpaArgs, QuotaArgs};
@@ -18,10 +18,26 @@ use display::Display;
 const STOPPED: u8 = 130;
 
 pub(super) fn quota(args: QuotaArgs) -> Result<ExitCode> {
-    run(async |stopped| {
+    run(async |mut stopped| {
         let patience = args.place.patience();
+        let kubectl = args.place.kubectl().await?;
+        if !args.place.is_agreed(&kubectl).await? {
+            let question = format!(
+                "Scale Deployment {} of namespace {} up and down, and change the quota and the HPA meanwhile?",
+                args.deployment, args.place.namespace
+            );
+            let said = tokio::select! {
+                _ = stopped.wait_for(|stopped| *stopped) => return Ok(interrupted("nothing was done")),
+                said = cluster::ask(question) => said,
+            };
+            if !said {
+                let what = "nothing was done: `make up` did not make the namespace, and nobody said yes".to_owned();
+                let cure = "answer y, or say YES=1 if nobody is there to be asked".to_owned();
+                Err(DemoError::Missing { what, cure })?;
+            }
+        }
         let settings = Quotas {
-            kubectl: args.place.kubectl()?,
+            kubectl,
             namespace: args.place.namespace,
             deployment: args.deployment,
             manifests: args.manifests,
@@ -42,7 +58,7 @@ pub(super) fn hpa(args: HpaArgs) -> Result<ExitCode> {
     run(async |stopped| {
         let (patience, step) = (args.place.patience(), args.step());
         let settings = Autoscaling {
-            kubectl: args.place.kubectl()?,
+            kubectl: args.place.kubectl().await?,
             namespace: args.place.namespace,
             hpa: args.hpa,
             url: args.url,

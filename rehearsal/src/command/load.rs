@@ -25,7 +25,8 @@ async fn send(args: &LoadArgs) -> Result<ExitCode> {
     let length = profile.length();
     let what = args.rate.map_or_else(|| profile.label().to_owned(), |rate| format!("{rate} requests a second"));
     say(&format!("Sending {what} to {} for {}", args.url, humantime::format_duration(length)));
-    let traffic = Same { path, authority: destination.authority.clone() };
+    let authority = args.host.clone().unwrap_or_else(|| destination.authority.clone());
+    let traffic = Same { path, authority };
     let limits = Limits { timeout: args.timeout, in_flight: usize::try_from(args.in_flight)? };
     let load = Load::start(profile.clone(), destination, traffic, limits)?;
     let measurements = load.measurements();

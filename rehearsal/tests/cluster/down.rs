@@ -71,7 +71,7 @@ fn what_was_made_by_hand_goes_after_a_yes_alone() {
     world.kube.put("namespaces", json!({"metadata": {"name": APP, "labels": labels}, "status": {"phase": "Active"}}));
     world.run(&["down"]).failed(&["nothing was done"]);
     assert!(world.has("namespaces", "", APP));
-    world.down().succeeded();
+    world.run(&["down", "--yes", "--context", "fake", "--patience", "20s"]).succeeded();
     assert!(!world.has("namespaces", "", APP));
 }
 

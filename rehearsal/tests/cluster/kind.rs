@@ -18,7 +18,10 @@ fn world() -> World {
 fn kind_makes_the_cluster_gets_the_images_and_takes_it_away() {
     let world = world();
     let ended = world.run(&UP).succeeded();
-    assert!(ended.out.contains("http://real-world.localhost:8080/api/articles"), "{}", ended.out);
+    let load = "make load RATE=140 URL=http://real-world.localhost:8080/api/articles";
+    assert!(ended.out.contains(load), "{}", ended.out);
+    // Nothing of this machine leads there: kubectl has to.
+    assert!(ended.out.contains("port-forward --namespace=real-world service/traefik-ingress-service"), "{}", ended.out);
     let kind = world.calls_of("kind");
     let at =
         |call: &str| kind.iter().position(|own| own.starts_with(call)).unwrap_or_else(|| panic!("{call}: {kind:#?}"));
@@ -61,6 +64,26 @@ fn a_cluster_of_kind_that_was_there_before_is_not_deleted() {
     world.down().succeeded();
     assert!(world.path("made").exists(), "somebody's cluster is gone");
     assert!(!world.has("namespaces", "", "real-world"));
+}
+
+#[test]
+fn another_cluster_that_has_its_name_by_now_is_not_deleted_unasked() {
+    let world = world();
+    world.run(&UP).succeeded();
+    world.kube.change("namespaces", "", "kube-system", |own| own["metadata"]["uid"] = json!("another"));
+    world.run(&["down"]).failed(&["nothing was done"]);
+    let ended = world.down().failed(&["nothing was done: nobody named context kind-conduit"]);
+    assert!(ended.out.contains("kind's cluster conduit is another one than `make up` made: it stays"), "{}", ended.out);
+    assert!(world.path("made").exists(), "somebody's cluster is gone");
+    assert!(world.has("namespaces", "", "real-world"));
+}
+
+#[test]
+fn kind_is_told_of_docker_whatever_a_persons_shell_has_told_it() {
+    let world = world();
+    let docker = format!("[ \"$KIND_EXPERIMENTAL_PROVIDER\" = docker ] || [ \"$1\" = version ] || exit 1\n{KIND}");
+    world.program("kind", &docker);
+    world.run(&UP).succeeded();
 }
 
 #[test]

@@ -88,6 +88,38 @@ fn the_doctor_finds_nothing_where_nothing_is_wrong() {
 }
 
 #[test]
+fn what_a_person_may_not_see_is_told_of_as_such_and_the_rest_is_shown() {
+    let world = World::new();
+    world.up("60s").succeeded();
+    let hidden = ["nodes", "apiservices", "ingressclasses", "secrets"];
+    world.kube.failing(403, move |call| hidden.contains(&call.resource.as_str()));
+    let ended = world.run(&["status"]);
+    for line in
+        ["nodes that you may not list", "db-0", "unknown: you may not list them", "a login that you may not read"]
+    {
+        assert!(ended.out.contains(line), "{line:?} is not in:\n{}", ended.said());
+    }
+    let ended = doctor(&world, 0);
+    for line in ["well   pods", "unseen secrets: ", "unseen nodes: you may not list them", "unseen apiservices: "] {
+        assert!(ended.out.contains(line), "{line:?} is not in:\n{}", ended.said());
+    }
+    world.run(&["up"]).failed(&["you may not list nodes, ingressclasses, apiservices", "cluster-admin"]);
+}
+
+#[test]
+fn a_doctor_of_the_adapters_that_does_not_end_is_given_up() {
+    let world = World::new();
+    world.up("60s").succeeded();
+    world.program("metrics-adapter", "exec sleep 100\n");
+    let adapter = world.path("metrics-adapter");
+    let ended = world.run(&["doctor", "--patience", "1s", "--adapter", adapter.to_str().unwrap()]);
+    assert_eq!(ended.code, Some(2), "{}", ended.said());
+    for line in ["the adapter's doctor is not done after 1s (it asks the API server", "well   pods"] {
+        assert!(ended.out.contains(line), "{line:?} is not in:\n{}", ended.out);
+    }
+}
+
+#[test]
 fn the_doctor_names_each_fault_and_its_cure() {
     let world = World::new();
     world.up("60s").succeeded();

@@ -41,15 +41,61 @@ fn from_a_namespace_that_is_shared_all_of_the_stacks_goes_volumes_too() {
         ("deployments", "grafana"),
         ("secrets", "metrics-adapter-tls"),
     ];
-    for (resource, name) in &ours[..3] {
+    // As the adapter makes it.
+    let labels = json!({"app.kubernetes.io/managed-by": "metrics-adapter"});
+    let metadata = json!({"namespace": MONITORING, "name": "metrics-adapter-tls", "labels": labels});
+    world.kube.put("secrets", json!({"metadata": metadata, "data": {}}));
+    for (resource, name) in &ours {
         assert!(world.has(resource, MONITORING, name), "{resource} {name} was never there");
     }
     let ended = world.down().succeeded();
-    assert!(ended.out.contains("which is somebody else's and stays"), "{}", ended.out);
+    let plan = "in the namespace monitoring, which is somebody else's and stays, and secret/metrics-adapter-tls, \
+                persistentvolumeclaim/data-prometheus-0";
+    assert!(ended.out.contains(plan), "{}", ended.out);
     for (resource, name) in ours {
         assert!(!world.has(resource, MONITORING, name), "{resource} {name} was left behind");
     }
     assert!(world.has("persistentvolumeclaims", MONITORING, "theirs"));
+}
+
+#[test]
+fn what_only_has_the_name_of_something_of_the_stacks_stays() {
+    let world = World::new();
+    for namespace in [APP, MONITORING] {
+        world.kube.namespace(namespace);
+    }
+    let labels = json!({"app.kubernetes.io/part-of": "conduit"});
+    let ours = json!({"namespace": MONITORING, "name": "left", "labels": labels});
+    world.kube.put("configmaps", json!({"metadata": ours, "data": {}}));
+    let theirs = [
+        ("horizontalpodautoscalers", APP, "real-world-hpa"),
+        ("secrets", MONITORING, "metrics-adapter-tls"),
+        ("persistentvolumeclaims", MONITORING, "data-prometheus-0"),
+    ];
+    for (resource, namespace, name) in theirs {
+        world.kube.put(resource, json!({"metadata": {"namespace": namespace, "name": name}, "spec": {}}));
+    }
+    world.run(&["down", "--yes", "--context", "fake", "--patience", "20s"]).succeeded();
+    assert!(!world.has("configmaps", MONITORING, "left"), "the stack's own was left behind");
+    for (resource, namespace, name) in theirs {
+        assert!(world.has(resource, namespace, name), "{resource} {namespace}/{name} is gone");
+    }
+}
+
+#[test]
+fn a_namespace_of_others_that_got_the_stacks_label_is_theirs_all_the_same() {
+    let world = World::new();
+    let labels = json!({"app.kubernetes.io/part-of": "conduit"});
+    let metadata = json!({"name": MONITORING, "labels": labels});
+    world.kube.put("namespaces", json!({"metadata": metadata, "status": {"phase": "Active"}}));
+    world.kube.put("secrets", json!({"metadata": {"namespace": MONITORING, "name": "theirs"}, "data": {}}));
+    let ended = world.up("60s").succeeded();
+    assert!(ended.out.contains("a namespace monitoring of somebody else's"), "{}", ended.out);
+    let namespace = world.kube.get("namespaces", "", MONITORING).unwrap()["metadata"].clone();
+    assert!(namespace["annotations"]["conduit/made-by"].is_null(), "{namespace}");
+    world.down().succeeded();
+    assert!(world.has("secrets", MONITORING, "theirs"), "what was theirs is gone");
+    assert!(!world.has("deployments", MONITORING, "grafana") && !world.has("namespaces", "", APP));
 }
 
 #[test]

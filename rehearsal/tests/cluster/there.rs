@@ -28,7 +28,8 @@ fn a_traefik_that_is_there_serves_the_api_and_no_second_one_comes() {
     world.foreign_traefik("traefik");
     let ended = world.up("60s").succeeded();
     assert!(ended.out.contains("a Traefik in namespace kube-system, IngressClass traefik"), "{}", ended.out);
-    assert!(ended.out.contains("http://203.0.113.7/api/articles"), "{}", ended.out);
+    let load = "make load RATE=140 URL=http://203.0.113.7/api/articles ARGS='--host real-world.localhost'";
+    assert!(ended.out.contains(load), "{}", ended.out);
     assert!(!world.has("deployments", APP, "traefik-ingress-controller"), "a second Traefik came");
     assert!(!world.has("secrets", APP, "traefik-dashboard"), "a login for a dashboard that is not there");
     let policy = world.kube.get("networkpolicies", APP, "real-world-ingress").expect("nothing lets it in");
@@ -49,6 +50,8 @@ fn a_traefik_of_another_class_is_given_the_ingresses() {
 #[test]
 fn what_answered_for_custom_metrics_is_restored() {
     let world = World::new();
+    let behind = fake_kube::objects::service("prometheus", "prometheus-adapter", &json!({}), ("https", 443));
+    world.kube.put("services", behind);
     world.foreign_api("v1beta1", "custom.metrics.k8s.io", "prometheus", "prometheus-adapter");
     world.kube.change("apiservices", "", "v1beta1.custom.metrics.k8s.io", |object| {
         object["spec"]["insecureSkipTLSVerify"] = json!(true);
@@ -63,6 +66,20 @@ fn what_answered_for_custom_metrics_is_restored() {
     world.run(&["up", "--patience", "60s"]).succeeded();
     world.down().succeeded();
     assert_eq!(now(), before);
+}
+
+#[test]
+fn what_has_nobody_behind_it_any_more_is_kept_and_not_restored() {
+    let world = World::new();
+    let name = "v1beta1.custom.metrics.k8s.io";
+    world.foreign_api("v1beta1", "custom.metrics.k8s.io", "prometheus", "prometheus-adapter");
+    world.up("60s").succeeded();
+    let ended = world.down().succeeded();
+    let said = format!("APIService {name} is not restored: its Service prometheus/prometheus-adapter is gone");
+    assert!(ended.out.contains(&said), "{}", ended.out);
+    assert!(!world.has("apiservices", "", name), "no namespace could end any more");
+    let kept = std::fs::read_to_string(world.path("data").join(format!("{name}.json"))).unwrap();
+    assert!(kept.contains("prometheus-adapter"), "{kept}");
 }
 
 #[test]

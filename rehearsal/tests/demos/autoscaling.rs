@@ -76,6 +76,50 @@ fn an_hpa_that_does_not_see_is_told_in_the_words_of_its_condition() {
 }
 
 #[test]
+fn replicas_of_a_load_of_before_are_waited_for_until_they_are_few() {
+    let (scene, visited) = scene();
+    // Its window holds them.
+    scene.stop_scaling();
+    let replicas = |count: u64| {
+        scene.kube.change("deployments", NAMESPACE, "real-world", |object| object["spec"]["replicas"] = json!(count));
+        until("the replicas", || scene.deployment()["status"]["readyReplicas"] == count);
+    };
+    replicas(4);
+    let mut playing = play(&scene, "60s", &["--url", &visited.url]);
+    playing.wait_for("waiting for 2 replicas, from which it begins: 4 ready of 2");
+    assert_eq!(visited.asked(), 1, "the load began before they were few");
+    replicas(2);
+    playing.wait_for("Load: ");
+}
+
+#[test]
+fn an_hpa_that_a_quotas_demonstration_still_holds_is_not_shown() {
+    let (scene, visited) = scene();
+    scene.kube.change("deployments", NAMESPACE, "real-world", |object| {
+        object["metadata"]["annotations"]["conduit/before-demo-quota"] = json!("{}");
+    });
+    let said = "an earlier `make demo-quota` was cut off, and the HPA real-world-hpa still holds still";
+    play(&scene, "2s", &["--url", &visited.url]).end().with(1, &[said, "What to do: `make demo-quota` once more"]);
+    assert_eq!(visited.asked(), 0);
+}
+
+#[test]
+fn an_address_at_which_somebody_else_answers_is_passed_by() {
+    let (scene, visited) = scene();
+    let other = Visited::start();
+    other.fail();
+    let address = |visited: &Visited| visited.url.trim_start_matches("http://").split('/').next().unwrap().to_owned();
+    scene.apply("real-world-ingress.yaml");
+    scene.kube.change("ingresses", NAMESPACE, "real-world-service", |ingress| {
+        ingress["status"] = json!({"loadBalancer": {"ingress": [{"hostname": address(&other)}]}});
+    });
+    fs::write(scene.path("forwarding"), format!("Forwarding from {} -> 8000\n", address(&visited))).unwrap();
+    let mut playing = play(&scene, "2s", &[]);
+    playing.wait_for("requests go through `kubectl port-forward`");
+    until("the load arrives", || visited.asked() > 20);
+}
+
+#[test]
 fn a_url_that_does_not_answer_is_named() {
     let (scene, _visited) = scene();
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();

@@ -124,6 +124,57 @@ fn an_hpa_without_a_behavior_of_its_own_has_none_afterwards() {
 }
 
 #[test]
+fn a_quota_of_ones_own_is_there_again_afterwards() {
+    let scene = Scene::begin();
+    let change = |scene: &Scene, cpu: &str| {
+        scene.kube.change("resourcequotas", NAMESPACE, "real-world-rquota", |quota| {
+            quota["spec"]["hard"]["requests.cpu"] = json!(cpu);
+            quota["spec"]["hard"].as_object_mut().unwrap().remove("services");
+        });
+    };
+    change(&scene, "5");
+    let before = scene.quota()["spec"].clone();
+    scene.play("demo-quota", "30s", &[]).end().with(0, &["did what it should"]);
+    assert_eq!(scene.quota()["spec"], before);
+}
+
+#[test]
+fn where_there_was_no_quota_there_is_none_afterwards() {
+    let scene = Scene::begin();
+    let there = |resource: &str, name: &str| scene.kube.get(resource, NAMESPACE, name).is_some();
+    // What is counted is not taken away under who counts it.
+    scene.acting.faults.uncounted.store(true, Ordering::SeqCst);
+    std::thread::sleep(Duration::from_millis(300));
+    scene.kube.remove("resourcequotas", NAMESPACE, "real-world-rquota");
+    scene.kube.remove("limitranges", NAMESPACE, "limits");
+    scene.acting.faults.uncounted.store(false, Ordering::SeqCst);
+    scene.play("demo-quota", "30s", &[]).end().with(0, &["did what it should"]);
+    assert!(!there("resourcequotas", "real-world-rquota") && !there("limitranges", "limits"));
+}
+
+#[test]
+fn a_namespace_that_up_did_not_make_is_changed_after_a_yes_alone() {
+    let scene = Scene::begin();
+    scene.kube.change("namespaces", "", NAMESPACE, |namespace| namespace["metadata"]["annotations"] = json!({}));
+    let before = scene.deployment();
+    let said = "nothing was done: `make up` did not make the namespace, and nobody said yes";
+    scene.play("demo-quota", "30s", &[]).end().with(1, &[said, "YES=1"]);
+    assert_eq!(scene.deployment()["metadata"], before["metadata"]);
+    scene.play("demo-quota", "30s", &["--yes"]).wait_for("1. The first quota");
+}
+
+#[test]
+fn what_could_not_be_put_back_after_ctrl_c_is_not_said_to_be_as_before() {
+    let scene = Scene::begin();
+    let mut playing = scene.play("demo-quota", "1s", &[]);
+    playing.wait_for("1. The first quota");
+    scene.kube.away();
+    playing.interrupt();
+    let ended = playing.end().with(1, &["It could not be put back", "rehearse: kubectl apply"]);
+    assert!(!ended.said.contains("all is as it was before"), "{}", ended.said);
+}
+
+#[test]
 fn ctrl_c_puts_back_what_stood_before() {
     let scene = Scene::with_hpa(30.0, None);
     let before = scene.hpa()["spec"].clone();
@@ -162,6 +213,8 @@ fn a_quota_that_somebody_deletes_is_missed_by_its_name() {
 fn a_quota_that_nobody_counts_is_waited_for_no_longer_than_its_limit() {
     let scene = Scene::begin();
     scene.acting.faults.uncounted.store(true, Ordering::SeqCst);
+    std::thread::sleep(Duration::from_millis(300));
+    scene.kube.change("resourcequotas", NAMESPACE, "real-world-rquota", |quota| quota["status"] = json!({}));
     let late = "the count of ResourceQuota real-world-rquota: not within 2s; it has counted 0 of 5 pods";
     scene.play("demo-quota", "2s", &[]).end().with(1, &["Putting back", late]);
     all_is_back(&scene, None);
@@ -219,7 +272,8 @@ fn a_quota_that_may_not_be_applied_is_told_in_the_servers_words() {
     let scene = Scene::begin();
     scene.kube.failing(403, |request| request.resource == "resourcequotas" && request.verb != "get");
     let ended = scene.play("demo-quota", "1s", &[]).end();
-    ended.with(1, &["It could not be put back", "rehearse: kubectl apply", "orbidden"]);
+    ended.with(1, &["Putting back what stood before", "rehearse: kubectl apply", "orbidden"]);
+    all_is_back(&scene, None);
 }
 
 #[test]
@@ -228,5 +282,5 @@ fn without_its_files_nothing_is_touched() {
     let ended = scene.play("demo-quota", "5s", &["--manifests", "nowhere"]).end();
     let missing = "there is no nowhere/real-world-rquota-1-blocks.yaml";
     ended.with(1, &[missing, "What to do: run it in the repository's root"]);
-    assert_eq!(scene.quota(), Value::Null);
+    assert!(!scene.deployment().to_string().contains("before-demo-quota"));
 }

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use fake_kube::{FakeKube, Options};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::acting::{Acting, NAMESPACE};
@@ -32,7 +32,7 @@ pub(crate) fn root() -> PathBuf {
 }
 
 impl Scene {
-    /// Two replicas, two Traefik, the database, and nobody who scales.
+    /// Two replicas, two Traefik, the database and the third quota, as `up` leaves them, and nobody who scales.
     pub(crate) fn begin() -> Self {
         let kube = Arc::new(FakeKube::start(Options::default()));
         kube.token("person", "person", &["system:masters"]);
@@ -54,6 +54,10 @@ impl Scene {
         for file in ["real-world-namespace.yaml", "real-world-deployment.yaml", "traefik/traefik-deployment.yaml"] {
             scene.apply(file);
         }
+        scene.apply("real-world-rquota.yaml");
+        scene.kube.change("namespaces", "", NAMESPACE, |namespace| {
+            namespace["metadata"]["annotations"]["conduit/made-by"] = json!("rehearse-cluster");
+        });
         until("the stack is up", || scene.ready() == 2);
         scene
     }

@@ -2,6 +2,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
+use super::before::NOTE;
 use super::course::Course;
 use super::place::Place;
 use super::record::{Record, Span};
@@ -107,10 +108,15 @@ async fn prepare(
     let (kubectl, namespace) = (settings.kubectl.clone(), settings.namespace.clone());
     let (hpa, _) = checks::hpa(&kubectl, &namespace, &settings.hpa).await?;
     let place = Place { deployment: hpa.target.name.clone(), kubectl, namespace };
-    place.deployment().await?;
+    let deployment = place.deployment().await?;
+    if deployment["metadata"]["annotations"][NOTE].is_string() {
+        let what = format!("an earlier `make demo-quota` was cut off, and the HPA {} still holds still", hpa.name);
+        return Err(DemoError::missing(what, "`make demo-quota` once more puts back what stood before"));
+    }
     checks::sees(&place, &hpa, settings.patience, show, stop).await?;
     let target = Target::find(settings.url.as_deref(), &place.kubectl, &place.namespace).await?;
     target.is_served().await?;
+    checks::rests(&place, &hpa, settings.patience, show, stop).await?;
     Ok((hpa, place, target))
 }
 

@@ -7,7 +7,7 @@ use super::{DemoError, Patience, Show};
 
 /// The Deployment's annotation that holds what stood before, so that a demonstration that was killed can be undone by the
 /// next one.
-const NOTE: &str = "conduit/before-demo-quota";
+pub(super) const NOTE: &str = "conduit/before-demo-quota";
 
 /// What stood before. The HPA stays where it is, with its history: it is only told to change nothing, in neither
 /// direction, and to take the two to four replicas of the lesson for allowed.
@@ -15,7 +15,12 @@ const NOTE: &str = "conduit/before-demo-quota";
 pub(super) struct Before {
     replicas: u64,
     hpa: Option<Held>,
+    /// What the lesson's manifests change beside it, each as it was, or null; none where a note does not tell.
+    limits: Option<Vec<Value>>,
 }
+
+/// What the manifests of the quotas hold.
+const LIMITS: [(&str, &str); 2] = [("resourcequota", "real-world-rquota"), ("limitrange", "limits")];
 
 #[derive(Clone, Debug, PartialEq)]
 struct Held {
@@ -41,7 +46,12 @@ impl Before {
             return Ok(before);
         }
         let replicas = deployment["spec"]["replicas"].as_u64().unwrap_or(1);
-        let before = Self { replicas, hpa: held(place).await? };
+        let mut limits = Vec::new();
+        for (kind, name) in LIMITS {
+            let object = place.kubectl.object(kind, &place.namespace, name).await?;
+            limits.push(object.map_or(Value::Null, |object| bare(&object)));
+        }
+        let before = Self { replicas, hpa: held(place).await?, limits: Some(limits) };
         let note = format!("{NOTE}={}", before.written());
         place.kubectl.run(&["annotate", "deployment", &place.deployment, &place.flag(), &note]).await?;
         Ok(before)
@@ -57,14 +67,14 @@ impl Before {
                 behavior: hpa["behavior"].clone(),
             }),
         };
-        Some(Self { replicas: note["replicas"].as_u64()?, hpa })
+        Some(Self { replicas: note["replicas"].as_u64()?, hpa, limits: note["limits"].as_array().cloned() })
     }
 
     fn written(&self) -> Value {
         let hpa = self.hpa.as_ref().map(
             |hpa| json!({"name": hpa.name, "minReplicas": hpa.min, "maxReplicas": hpa.max, "behavior": hpa.behavior}),
         );
-        json!({"replicas": self.replicas, "hpa": hpa})
+        json!({"replicas": self.replicas, "hpa": hpa, "limits": self.limits})
     }
 
     /// In words, of what will be done with the HPA.
@@ -99,7 +109,18 @@ impl Before {
     }
 
     async fn once(&self, place: &Place, quota: &str) -> Result<(), DemoError> {
-        place.kubectl.run(&["apply", "--filename", quota, &place.flag()]).await?;
+        match &self.limits {
+            Some(limits) => {
+                for ((kind, name), object) in LIMITS.iter().zip(limits) {
+                    if object.is_null() {
+                        place.kubectl.run(&["delete", kind, name, &place.flag(), "--ignore-not-found"]).await?;
+                    } else {
+                        place.kubectl.fed(&["apply", "--filename=-", &place.flag()], &object.to_string()).await?;
+                    }
+                }
+            }
+            None => drop(place.kubectl.run(&["apply", "--filename", quota, &place.flag()]).await?),
+        }
         place.scale(self.replicas).await?;
         if let Some(hpa) = &self.hpa
             && place.kubectl.object("hpa", &place.namespace, &hpa.name).await?.is_some()
@@ -111,6 +132,22 @@ impl Before {
         place.kubectl.run(&["annotate", "deployment", &place.deployment, &place.flag(), &note]).await?;
         Ok(())
     }
+}
+
+/// Without what the server wrote, and what an earlier apply did.
+fn bare(object: &Value) -> Value {
+    let metadata = &object["metadata"];
+    let mut annotations = metadata["annotations"].clone();
+    if let Some(annotations) = annotations.as_object_mut() {
+        annotations.remove("kubectl.kubernetes.io/last-applied-configuration");
+    }
+    json!({
+        "apiVersion": object["apiVersion"], "kind": object["kind"], "spec": object["spec"],
+        "metadata": {
+            "name": metadata["name"], "namespace": metadata["namespace"], "labels": metadata["labels"],
+            "annotations": annotations,
+        },
+    })
 }
 
 /// The HPA that scales the Deployment.

@@ -4,7 +4,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use super::place::Place;
-use super::watching::blindness;
+use super::watching::{self, blindness};
 use super::{DemoError, Patience, Show, pause};
 use crate::autoscaler::Hpa;
 use crate::cluster::Kubectl;
@@ -45,6 +45,34 @@ pub(super) async fn sees(
             return Err(DemoError::missing(format!("the HPA {} sees nothing: {why}", hpa.name), cure));
         }
         show.waits(&format!("waiting for the HPA to see its metrics: {why}"));
+        pause(patience.look, stop).await?;
+    }
+}
+
+/// Waits until there are as few replicas as allowed, from which the steps are counted: a load of before holds them for its
+/// window.
+pub(super) async fn rests(
+    place: &Place,
+    hpa: &Hpa,
+    patience: Patience,
+    show: &mut dyn Show,
+    stop: &mut watch::Receiver<bool>,
+) -> Result<(), DemoError> {
+    let began = Instant::now();
+    let fewest = u32::try_from(hpa.min_replicas).unwrap_or_default();
+    loop {
+        let seen = watching::look(place, hpa).await?;
+        if (seen.ready, seen.desired) == (fewest, fewest) {
+            return Ok(());
+        }
+        let stands = format!("{} ready of {}", seen.ready, seen.desired);
+        let awaited = format!("{fewest} replicas, from which it begins");
+        if began.elapsed() > patience.scale_down {
+            return Err(DemoError::Late { awaited, limit: patience.scale_down, stands });
+        }
+        show.waits(&format!(
+            "waiting for {awaited}: {stands}; the HPA lets go of what a load has brought after its window"
+        ));
         pause(patience.look, stop).await?;
     }
 }

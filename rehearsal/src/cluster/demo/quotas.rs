@@ -35,7 +35,7 @@ pub struct Quotas {
 }
 
 /// The walkthrough's three quotas. The stages that went otherwise than they should are given back in words; whatever
-/// happens, the third quota, the replicas and the HPA are as they should be afterwards, or it says what is not.
+/// happens, the quota, the replicas and the HPA are as they were afterwards, or it says what is not.
 pub async fn quotas(
     quotas: &Quotas,
     show: &mut dyn Show,
@@ -60,7 +60,7 @@ pub async fn quotas(
     let wrong = lesson.wrong;
     // Ctrl-C reaches kubectl as well: what it says then is not the reason.
     let given = if *stop.borrow() { Err(DemoError::Stopped) } else { given };
-    show.line("\nPutting back what stood before: the third quota, the replicas, the HPA.");
+    show.line("\nPutting back what stood before: the quota, the replicas, the HPA.");
     let third = quotas.manifests.join(ALL);
     let back = before.put_back(&place, &third.to_string_lossy(), quotas.patience).await;
     if let Err(error) = &back {
@@ -70,7 +70,9 @@ pub async fn quotas(
             place.deployment, place.namespace
         ));
     }
-    given.and(back).map(|()| wrong)
+    // Whatever else is to be said: not all is as it was.
+    back?;
+    given.map(|()| wrong)
 }
 
 struct Lesson<'a> {

@@ -1,24 +1,18 @@
 use std::net::SocketAddr;
-use std::time::Duration;
 
-use http_body_util::{BodyExt as _, Full};
-use hyper::{Request, StatusCode};
-use hyper_util::client::legacy;
-use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 
 use super::DemoError;
-use crate::cluster::Kubectl;
 use crate::cluster::forward::Forward;
-use crate::cluster::ground;
+use crate::cluster::probe::{self, Unanswered};
 use crate::cluster::urls::{MAPPED, Way, bracketed};
+use crate::cluster::{Failure, Kubectl, ground};
 use crate::load::{Destination, DestinationError, Same};
 
 /// What the load asks for.
 const PATH: &str = "/api/articles";
 const INGRESS: &str = "real-world-service";
 const SERVICE: &str = "traefik-ingress-service";
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Where the load goes.
 pub(super) struct Target {
@@ -47,7 +41,11 @@ impl Target {
         // Traefik writes its address to the Ingress only if it is told which Service it is behind.
         let service = kubectl.object("service", namespace, SERVICE).await?.unwrap_or_default();
         let balancer = balancer(&ingress).or_else(|| balancer(&service));
-        let way = Way::find(kubectl, ground::traefik(kubectl).await?.as_ref()).await?;
+        let traefik = match ground::traefik(kubectl).await {
+            Err(error) if error.is_forbidden() => None,
+            found => found.map_err(Failure::from)?,
+        };
+        let way = Way::find(kubectl, traefik.as_ref()).await?;
         let known = match balancer {
             Some(at) => Some((bracketed(at), (*host).to_owned())),
             None if way.forward.is_some() => None,
@@ -59,17 +57,18 @@ impl Target {
             // A name that nobody knows yet is as good as silence.
             if let Ok(target) = Self::at(&address, authority).await {
                 match target.answers().await {
-                    // What it answers is judged by who asked for it.
-                    Ok(()) | Err(Unanswered::Wrongly(_)) => return Ok(target),
+                    Ok(()) => return Ok(target),
+                    // Somebody else may have that address: kubectl leads to the cluster's own.
+                    Err(Unanswered::Wrongly(problem)) => silent = Some(format!("at {address} {problem}")),
                     Err(Unanswered::Silent(_)) => {}
                 }
             }
-            silent = Some(address);
+            silent = silent.or(Some(format!("nothing answers at {address}")));
         }
         // An address of a network that this machine is not in, as docker's on macOS.
         let forward = Forward::open(kubectl, &way.service.0, &format!("service/{}", way.service.1), 80).await;
         let forward = forward.map_err(|failure| {
-            let silent = silent.map_or_else(String::new, |address| format!("nothing answers at {address}, and "));
+            let silent = silent.map_or_else(String::new, |problem| format!("{problem}, and "));
             named(format!("{silent}{failure}"))
         })?;
         let authority = format!("{host}:{}", forward.address.port());
@@ -113,39 +112,8 @@ impl Target {
     }
 
     async fn answers(&self) -> Result<(), Unanswered> {
-        let silent = |problem: String| Unanswered::Silent(problem);
-        let client = legacy::Client::builder(TokioExecutor::new()).build_http();
-        let request = Request::get(format!("http://{}{}", self.address(), self.path))
-            .header(hyper::header::HOST, &self.destination.authority)
-            .body(Full::<bytes::Bytes>::default())
-            .map_err(|error| silent(error.to_string()))?;
-        let asked = async {
-            let response = client.request(request).await.map_err(|error| reason(&error))?;
-            let status = response.status();
-            // Read to its end: the connection is given back.
-            response.into_body().collect().await.map_err(|error| reason(&error))?;
-            Ok::<StatusCode, String>(status)
-        };
-        let status = tokio::time::timeout(PATIENCE, asked).await;
-        let status =
-            status.unwrap_or_else(|_| Err(format!("no answer within {}", humantime::format_duration(PATIENCE))));
-        let status = status.map_err(silent)?;
-        if status.is_success() {
-            return Ok(());
-        }
-        Err(Unanswered::Wrongly(format!("it answers {status}, and 200 is needed")))
+        probe::answers(self.address(), &self.destination.authority, &self.path).await
     }
-}
-
-/// Why there is no good answer.
-enum Unanswered {
-    Silent(String),
-    Wrongly(String),
-}
-
-/// With its cause, which is what tells something.
-fn reason(error: &(dyn std::error::Error + 'static)) -> String {
-    error.source().map_or_else(|| error.to_string(), |source| format!("{error}: {}", reason(source)))
 }
 
 /// The address that a load balancer has given it.

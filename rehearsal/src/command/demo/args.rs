@@ -22,9 +22,14 @@ pub(in crate::command) struct ScenePlace {
 
 impl ScenePlace {
     /// In the context that was named, or that the stack was brought up in.
-    pub(super) fn kubectl(&self) -> Result<Kubectl, Failure> {
+    pub(super) async fn kubectl(&self) -> Result<Kubectl, Failure> {
         let context = self.place.context.clone().filter(|context| !context.is_empty());
-        demo::kubectl(Kubectl::new(self.place.kubectl.clone(), context), &self.place.data)
+        demo::kubectl(Kubectl::new(self.place.kubectl.clone(), context), &self.place.data).await
+    }
+
+    /// Whether nobody has to be asked.
+    pub(super) async fn is_agreed(&self, kubectl: &Kubectl) -> Result<bool, Failure> {
+        Ok(self.place.yes || demo::is_agreed(kubectl, &self.namespace, &self.place.data).await?)
     }
 
     pub(super) fn patience(&self) -> Patience {
