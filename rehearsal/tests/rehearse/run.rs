@@ -180,6 +180,34 @@ fn whoever_ends_it_ends_all_of_its_processes() {
 }
 
 #[test]
+fn what_others_keep_in_the_folder_is_left_alone() {
+    let folder = folder(&[]);
+    let (data, logs) = (folder.path().join("data"), folder.path().join("data/logs"));
+    fs::create_dir_all(&logs).unwrap();
+    // The API's own database, which is there by default, and somebody's log.
+    let others =
+        ["conduit.sqlite3", "conduit.sqlite3-wal", "conduit.sqlite3-shm", "logs/api.log"].map(|name| data.join(name));
+    for path in &others {
+        fs::write(path, "dear").unwrap();
+    }
+    let old = [logs.join("seed.log"), logs.join("real-world-7d4b9c8f6d-x2k8p.log")];
+    for path in &old {
+        fs::write(path, "of an earlier run").unwrap();
+    }
+    let running = Running::start_in(folder, &["--no-load", "--articles", "10", "--data", "data"]);
+    running.door();
+    assert!(data.join("rehearsal.sqlite3").is_file());
+    for path in &others {
+        assert_eq!(fs::read_to_string(path).unwrap(), "dear", "{}", path.display());
+    }
+    for path in &old {
+        assert_ne!(fs::read_to_string(path).unwrap_or_default(), "of an earlier run", "{}", path.display());
+    }
+    running.signal("-INT");
+    assert_eq!(running.ends(MINUTE), 0, "{}", running.lines().join("\n"));
+}
+
+#[test]
 fn two_hpas_are_rehearsed_one_after_the_other_into_one_report() {
     let profile = "steps:20@45s,140@90s";
     let running = Running::start(&["--pace", "15", "--profile", profile, "--articles", "50", "--compare", "cpu"]);
