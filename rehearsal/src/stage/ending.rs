@@ -53,7 +53,7 @@ fn facts(acts: &Acts<'_>, summary: Option<&Summary>, fate: Option<&Fate>, counts
     let mut fact = |name: &str, value: String| facts.push((name.to_owned(), value));
     if let Some(summary) = summary {
         fact("requests", summary.requests.to_string());
-        fact("failed", summary.failed().to_string());
+        fact("failed", summary.failed_by_status());
         fact("p50", time(summary.quantile(0.5).as_secs_f64()));
         fact("p99", time(summary.quantile(0.99).as_secs_f64()));
     }
