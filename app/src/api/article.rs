@@ -18,7 +18,7 @@ use super::respond::RawJson;
 use super::together::Together;
 use crate::db::article::{self, Article, Changes, Filter, NewArticle, Summary};
 use crate::db::{Database, DbError, Tx};
-use crate::model::{Complaint, MAX_TAG, MAX_TITLE, Page, Slug, Timestamp, line, prose};
+use crate::model::{Complaint, MAX_PASSAGE, MAX_TAG, MAX_TITLE, Page, Slug, Timestamp, line, prose};
 
 /// With so many letters of 36, two articles of one title draw the same suffix once in two billion.
 const SUFFIX: usize = 6;
@@ -263,7 +263,7 @@ struct Draft {
     #[schema(value_type = String, required, min_length = 1, max_length = 500)]
     title: Given<String>,
     #[serde(default)]
-    #[schema(value_type = String, required, min_length = 1)]
+    #[schema(value_type = String, required, min_length = 1, max_length = 10_000)]
     description: Given<String>,
     #[serde(default)]
     #[schema(value_type = String, required, min_length = 1)]
@@ -296,7 +296,7 @@ pub(super) async fn create(
     let form = request.article.fields("article")?;
     let mut problems = Problems::default();
     let title = problems.check("title", form.title.required().and_then(|given| title(&given)));
-    let description = problems.check("description", form.description.required().and_then(|given| text(&given)));
+    let description = problems.check("description", form.description.required().and_then(|given| description(&given)));
     let body = problems.check("body", form.body.required().and_then(|given| text(&given)));
     let tags = problems.check("tagList", form.tag_list.optional().and_then(|list| tags(list.unwrap_or_default())));
     let (Some(title), Some(description), Some(body), Some(tags)) = (title, description, body, tags) else {
@@ -338,6 +338,10 @@ fn title(given: &str) -> Result<String, Complaint> {
 
 fn text(given: &str) -> Result<String, Complaint> {
     prose(given).map(str::to_owned)
+fn description(given: &str) -> Result<String, Complaint> {
+    line(given, MAX_PASSAGE).map(str::to_owned)
+}
+
 }
 
 /// Sorted and without duplicates.
@@ -365,7 +369,7 @@ struct Update {
     #[schema(value_type = String, required = false, min_length = 1)]
     description: Given<String>,
     #[serde(default)]
-    #[schema(value_type = String, required = false, min_length = 1)]
+    #[schema(value_type = String, required = false, min_length = 1, max_length = 10_000)]
     body: Given<String>,
     /// An empty list removes all tags.
     #[serde(default)]
