@@ -316,7 +316,9 @@ async fn write(tx: &mut Tx, new: &NewArticle<'_>, now: Timestamp) -> Result<Arti
     for attempt in 0..ATTEMPTS {
         let Some(slug) = address(new.title, attempt) else { continue };
         if article::insert(tx, &slug, new, now).await?.is_some() {
-            return article::find(tx, slug.as_str(), Some(new.author)).await?.ok_or_else(missing);
+            let written = article::find(tx, slug.as_str(), Some(new.author)).await?.ok_or_else(missing)?;
+            article::count_one_more(tx).await?;
+            return Ok(written);
         }
     }
     Err(Error::Internal(format!("{ATTEMPTS} addresses of one title were all taken").into()))
@@ -336,12 +338,12 @@ fn title(given: &str) -> Result<String, Complaint> {
     line(given, MAX_TITLE).map(str::to_owned)
 }
 
-fn text(given: &str) -> Result<String, Complaint> {
-    prose(given).map(str::to_owned)
 fn description(given: &str) -> Result<String, Complaint> {
     line(given, MAX_PASSAGE).map(str::to_owned)
 }
 
+fn text(given: &str) -> Result<String, Complaint> {
+    prose(given).map(str::to_owned)
 }
 
 /// Sorted and without duplicates.
@@ -366,10 +368,10 @@ struct Update {
     #[schema(value_type = String, required = false, min_length = 1, max_length = 500)]
     title: Given<String>,
     #[serde(default)]
-    #[schema(value_type = String, required = false, min_length = 1)]
+    #[schema(value_type = String, required = false, min_length = 1, max_length = 10_000)]
     description: Given<String>,
     #[serde(default)]
-    #[schema(value_type = String, required = false, min_length = 1, max_length = 10_000)]
+    #[schema(value_type = String, required = false, min_length = 1)]
     body: Given<String>,
     /// An empty list removes all tags.
     #[serde(default)]
@@ -407,8 +409,10 @@ pub(super) async fn update(
     let mut problems = Problems::default();
     let title =
         problems.check("title", form.title.optional().and_then(|given| given.as_deref().map(title).transpose()));
-    let description = problems
-        .check("description", form.description.optional().and_then(|given| given.as_deref().map(text).transpose()));
+    let description = problems.check(
+        "description",
+        form.description.optional().and_then(|given| given.as_deref().map(description).transpose()),
+    );
     let body = problems.check("body", form.body.optional().and_then(|given| given.as_deref().map(text).transpose()));
     let tags = problems.check("tagList", form.tag_list.optional().and_then(|given| given.map(tags).transpose()));
     let (Some(title), Some(description), Some(body), Some(tags)) = (title, description, body, tags) else {
