@@ -151,7 +151,7 @@ struct Timer<T> {
 
 impl<T> Default for Timer<T> {
     fn default() -> Self {
-        Self { awaited: None, sleep: None }
+        Self { awaited: None, patience: Duration::ZERO, sleep: None }
     }
 }
 
@@ -159,7 +159,8 @@ impl<T: PartialEq> Timer<T> {
     /// Ready when `awaited` has been awaited for `patience`.
     fn poll(&mut self, context: &mut Context<'_>, awaited: T, patience: Duration) -> Poll<()> {
         if self.awaited.as_ref() != Some(&awaited) {
-            self.awaited = Some(awaited);
+    patience: Duration,
+            (self.awaited, self.patience) = (Some(awaited), patience);
             let deadline = Instant::now() + patience;
             match &mut self.sleep {
                 Some(sleep) => sleep.as_mut().reset(deadline),
@@ -181,6 +182,15 @@ impl AsyncRead for Guarded {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+
+    /// What is awaited could not come so far: its time begins again.
+    fn restart(&mut self) {
+        if let Some(sleep) = &mut self.sleep
+            && self.awaited.is_some()
+        {
+            sleep.as_mut().reset(Instant::now() + self.patience);
+        }
+    }
         let this = &mut *self;
         let before = buffer.filled().len();
         let polled = Pin::new(&mut this.stream).poll_read(context, buffer);
@@ -221,6 +231,8 @@ impl AsyncWrite for Guarded {
     }
 
     fn poll_write_vectored(
+            // A request ends when its answer exists, not when it has been taken; whoever takes it is not idle.
+            self.read.restart();
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
