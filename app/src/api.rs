@@ -14,6 +14,7 @@ mod form;
 mod json;
 mod observe;
 mod profile;
+mod receive;
 mod respond;
 mod tag;
 mod together;
@@ -50,12 +51,14 @@ struct Parts {
     /// Pages that the anonymous ask for, which are the same for all of them.
     pages: article::Pages,
 }
+    bodies: receive::Memory,
 
 impl App {
     /// Puts together what handlers share.
     #[must_use]
     pub fn new(db: Database, passwords: Passwords, tokens: Tokens, limits: Limits) -> Self {
-        Self { parts: Arc::new(Parts { db, passwords, tokens, limits, pages: article::Pages::new() }) }
+        let (pages, bodies) = (article::Pages::new(), receive::Memory::new(limits.body));
+        Self { parts: Arc::new(Parts { db, passwords, tokens, limits, pages, bodies }) }
     }
 
     fn db(&self) -> &Database {
@@ -67,6 +70,7 @@ impl App {
 pub fn describe_metrics() {
     observe::describe();
     user::describe();
+    receive::describe();
     article::describe();
     comment::describe();
 }
@@ -92,7 +96,6 @@ fn contract() -> OpenApiRouter<App> {
 /// page that shows it.
 pub fn router(app: App) -> Router {
     let (contract, openapi) = contract().split_for_parts();
-    let contract = contract.method_not_allowed_fallback(error::method_not_allowed);
     let cors = CorsLayer::new()
         .allow_origin(Any)
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
@@ -104,7 +107,8 @@ pub fn router(app: App) -> Router {
         .nest("/api", contract.clone())
         .merge(contract)
         .fallback(error::no_such_route)
-        .layer(from_fn_with_state(app.clone(), extract::receive))
+        .method_not_allowed_fallback(error::method_not_allowed)
+        .layer(from_fn_with_state(app.clone(), receive::receive))
         .with_state(app)
         .layer(CatchPanicLayer::custom(error::panicked))
         .layer(cors)

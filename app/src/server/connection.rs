@@ -27,6 +27,10 @@ use crate::config::Limits;
 const FIRST_REQUEST: Duration = Duration::from_secs(1);
 
 pub(super) fn describe() {
+/// What a connection reads ahead of, headers included, whose largest this is: with thousands of connections more would
+/// be more memory than bodies may take.
+const BUFFER: usize = 64 << 10;
+
     for reason in ["header_timeout", "idle_timeout", "write_timeout"] {
         counter!("http_connections_closed_total", "reason" => reason).absolute(0);
     }
@@ -69,8 +73,10 @@ impl Connection {
             }
         });
         // The time-outs are ours: hyper's own counts an idle connection as one that is slow to send headers.
-        let connection =
-            http1::Builder::new().header_read_timeout(None).serve_connection(TokioIo::new(stream), service);
+        let connection = http1::Builder::new()
+            .header_read_timeout(None)
+            .max_buf_size(BUFFER)
+            .serve_connection(TokioIo::new(stream), service);
         let mut connection = pin!(connection);
         // The connection first: what has arrived by now is read and answered.
         let ended = tokio::select! {
