@@ -36,6 +36,7 @@ use crate::config::Limits;
 use crate::db::Database;
 
 pub use error::{Error, Problems};
+pub use observe::Cut;
 
 /// What handlers share.
 #[derive(Clone)]
@@ -50,8 +51,8 @@ struct Parts {
     limits: Limits,
     /// Pages that the anonymous ask for, which are the same for all of them.
     pages: article::Pages,
-}
     bodies: receive::Memory,
+}
 
 impl App {
     /// Puts together what handlers share.
@@ -69,8 +70,8 @@ impl App {
 /// Names the families of this room, and makes the series exist that alerts look at.
 pub fn describe_metrics() {
     observe::describe();
-    user::describe();
     receive::describe();
+    user::describe();
     article::describe();
     comment::describe();
 }

@@ -21,16 +21,17 @@ use tower::ServiceExt as _;
 use tracing::debug;
 
 use super::Stage;
+use crate::api::Cut;
 use crate::config::Limits;
 
 /// How long a client that was let in just before the end has to send its request.
 const FIRST_REQUEST: Duration = Duration::from_secs(1);
 
-pub(super) fn describe() {
 /// What a connection reads ahead of, headers included, whose largest this is: with thousands of connections more would
 /// be more memory than bodies may take.
 const BUFFER: usize = 64 << 10;
 
+pub(super) fn describe() {
     for reason in ["header_timeout", "idle_timeout", "write_timeout"] {
         counter!("http_connections_closed_total", "reason" => reason).absolute(0);
     }
@@ -59,9 +60,11 @@ impl Connection {
 
     pub(super) async fn serve(self) {
         let Self { stream, router, progress, mut stage } = self;
-        let (seen, begun) = (stage.clone(), Arc::clone(&progress));
-        let service = service_fn(move |request: Request<Incoming>| {
+        let (seen, begun, cut) = (stage.clone(), Arc::clone(&progress), Cut::default());
+        let given = cut.clone();
+        let service = service_fn(move |mut request: Request<Incoming>| {
             progress.request_begins();
+            request.extensions_mut().insert(given.clone());
             let (router, progress, seen) = (router.clone(), Arc::clone(&progress), seen.clone());
             async move {
                 let mut response: Response<Body> = router.oneshot(request.map(Body::new)).await?;
@@ -90,7 +93,11 @@ impl Connection {
                 connection.as_mut().graceful_shutdown();
                 tokio::select! {
                     ended = connection => ended,
-                    _ = stage.wait_for(|stage| *stage >= Stage::Cut) => Ok(()),
+                    _ = stage.wait_for(|stage| *stage >= Stage::Cut) => {
+                        // Its request is dropped with the connection, which is not its client's doing.
+                        cut.announce();
+                        Ok(())
+                    }
                 }
             }
         };
@@ -152,6 +159,7 @@ enum Awaited {
 /// A timer that runs for as long as the same thing is awaited.
 struct Timer<T> {
     awaited: Option<T>,
+    patience: Duration,
     sleep: Option<Pin<Box<Sleep>>>,
 }
 
@@ -165,7 +173,6 @@ impl<T: PartialEq> Timer<T> {
     /// Ready when `awaited` has been awaited for `patience`.
     fn poll(&mut self, context: &mut Context<'_>, awaited: T, patience: Duration) -> Poll<()> {
         if self.awaited.as_ref() != Some(&awaited) {
-    patience: Duration,
             (self.awaited, self.patience) = (Some(awaited), patience);
             let deadline = Instant::now() + patience;
             match &mut self.sleep {
@@ -174,6 +181,15 @@ impl<T: PartialEq> Timer<T> {
             }
         }
         self.sleep.as_mut().map_or(Poll::Pending, |sleep| sleep.as_mut().poll(context))
+    }
+
+    /// What is awaited could not come so far: its time begins again.
+    fn restart(&mut self) {
+        if let Some(sleep) = &mut self.sleep
+            && self.awaited.is_some()
+        {
+            sleep.as_mut().reset(Instant::now() + self.patience);
+        }
     }
 }
 
@@ -188,15 +204,6 @@ impl AsyncRead for Guarded {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-
-    /// What is awaited could not come so far: its time begins again.
-    fn restart(&mut self) {
-        if let Some(sleep) = &mut self.sleep
-            && self.awaited.is_some()
-        {
-            sleep.as_mut().reset(Instant::now() + self.patience);
-        }
-    }
         let this = &mut *self;
         let before = buffer.filled().len();
         let polled = Pin::new(&mut this.stream).poll_read(context, buffer);
@@ -224,6 +231,8 @@ impl Guarded {
     fn guard_write<T>(&mut self, context: &mut Context<'_>, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if polled.is_ready() {
             self.write.awaited = None;
+            // A request ends when its answer exists, not when it has been taken; whoever takes it is not idle.
+            self.read.restart();
             return polled;
         }
         self.write.poll(context, (), self.limits.idle_timeout).map(|()| Err(too_slow("write_timeout")))
@@ -237,8 +246,6 @@ impl AsyncWrite for Guarded {
     }
 
     fn poll_write_vectored(
-            // A request ends when its answer exists, not when it has been taken; whoever takes it is not idle.
-            self.read.restart();
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
