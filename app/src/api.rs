@@ -14,6 +14,7 @@ mod form;
 mod json;
 mod observe;
 mod profile;
+mod receive;
 mod respond;
 mod tag;
 mod together;
@@ -35,6 +36,7 @@ use crate::config::Limits;
 use crate::db::Database;
 
 pub use error::{Error, Problems};
+pub use observe::Cut;
 
 /// What handlers share.
 #[derive(Clone)]
@@ -49,13 +51,15 @@ struct Parts {
     limits: Limits,
     /// Pages that the anonymous ask for, which are the same for all of them.
     pages: article::Pages,
+    bodies: receive::Memory,
 }
 
 impl App {
     /// Puts together what handlers share.
     #[must_use]
     pub fn new(db: Database, passwords: Passwords, tokens: Tokens, limits: Limits) -> Self {
-        Self { parts: Arc::new(Parts { db, passwords, tokens, limits, pages: article::Pages::new() }) }
+        let (pages, bodies) = (article::Pages::new(), receive::Memory::new(limits.body));
+        Self { parts: Arc::new(Parts { db, passwords, tokens, limits, pages, bodies }) }
     }
 
     fn db(&self) -> &Database {
@@ -66,6 +70,7 @@ impl App {
 /// Names the families of this room, and makes the series exist that alerts look at.
 pub fn describe_metrics() {
     observe::describe();
+    receive::describe();
     user::describe();
     article::describe();
     comment::describe();
@@ -92,7 +97,6 @@ fn contract() -> OpenApiRouter<App> {
 /// page that shows it.
 pub fn router(app: App) -> Router {
     let (contract, openapi) = contract().split_for_parts();
-    let contract = contract.method_not_allowed_fallback(error::method_not_allowed);
     let cors = CorsLayer::new()
         .allow_origin(Any)
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
@@ -104,7 +108,8 @@ pub fn router(app: App) -> Router {
         .nest("/api", contract.clone())
         .merge(contract)
         .fallback(error::no_such_route)
-        .layer(from_fn_with_state(app.clone(), extract::receive))
+        .method_not_allowed_fallback(error::method_not_allowed)
+        .layer(from_fn_with_state(app.clone(), receive::receive))
         .with_state(app)
         .layer(CatchPanicLayer::custom(error::panicked))
         .layer(cors)

@@ -79,7 +79,7 @@ fn serve(args: &ServeArgs) -> Result<(), CommandError> {
 /// What `migrate`, `check` and `seed` have in common.
 fn with_database<T, E: Into<CommandError>>(
     args: &StoreArgs,
-    work: impl AsyncFnOnce(&DatabaseSettings, &Database) -> Result<T, E>,
+    work: impl AsyncFnOnce(&DatabaseSettings, &Database, &Health) -> Result<T, E>,
 ) -> Result<T, CommandError> {
     let _log = telemetry::init_log(args.mode, &args.log).map_err(CommandError::Log)?;
     // Nobody waits for an answer here, as clients do.
@@ -87,23 +87,23 @@ fn with_database<T, E: Into<CommandError>>(
     runtime()?.block_on(async {
         let health = Health::default();
         start::prepare(&settings, &health).await?;
-        let database = Database::new(&settings, health);
-        let done = work(&settings, &database).await;
+        let database = Database::new(&settings, health.clone());
+        let done = work(&settings, &database, &health).await;
         database.close().await;
         done.map_err(Into::into)
     })
 }
 
 fn migrate(args: &StoreArgs) -> Result<(), CommandError> {
-    with_database(args, async |settings, _| {
+    with_database(args, async |settings, _, _| {
         tracing::info!("the schema of {} is up to date", settings.place);
         Ok::<_, CommandError>(())
     })
 }
 
 fn check(args: &StoreArgs) -> Result<(), CommandError> {
-    with_database(args, async |settings, database| {
-        start::check(database, &settings.place).await?;
+    with_database(args, async |settings, database, health| {
+        start::check(database, &settings.place, health).await?;
         tracing::info!("{} can do all that the API needs", settings.place);
         Ok::<_, CommandError>(())
     })
@@ -113,5 +113,5 @@ fn fill(args: &SeedArgs) -> Result<(), CommandError> {
     if args.store.mode == Mode::Prod && !args.in_production {
         return Err(seed::SeedError::InProduction.into());
     }
-    with_database(&args.store, async |_, database| seed::run(args, database).await)
+    with_database(&args.store, async |_, database, _| seed::run(args, database).await)
 }

@@ -12,6 +12,6 @@ mod username;
 pub use email::Email;
 pub use page::{Page, PageSize};
 pub use slug::Slug;
-pub use text::{Complaint, MAX_TAG, MAX_TITLE, line, prose};
+pub use text::{Complaint, MAX_COMMENT, MAX_PASSAGE, MAX_TAG, MAX_TITLE, line, prose, short_enough};
 pub use timestamp::Timestamp;
 pub use username::Username;

@@ -3,6 +3,7 @@
 
 mod check;
 
+use std::fmt::Display;
 use std::time::Duration;
 
 use tracing::{info, warn};
@@ -64,14 +65,22 @@ pub async fn prepare(settings: &DatabaseSettings, health: &Health) -> Result<(),
             Err(PrepareError::Schema(SchemaError::Database(trouble))) => trouble,
             Err(PrepareError::Schema(source)) => return Err(StartError::Schema { place: place(), source }),
         };
-        let sqlite = matches!(settings.place, Where::Sqlite(_));
-        if trouble.is_final() || (sqlite && !trouble.is_busy()) {
+        if !passes(&trouble, &settings.place) {
             return Err(StartError::Refused { place: place(), source: trouble });
         }
-        health.enter(Phase::Starting(format!("waiting for database to start: {trouble}")));
-        warn!("waiting for database to start: {}: {trouble}", settings.place);
-        tokio::time::sleep(WAIT).await;
+        wait(health, &settings.place, &trouble).await;
     }
+}
+
+/// Whether waiting may help: a file that is out of order stays so.
+fn passes(trouble: &DbError, place: &Where) -> bool {
+    !trouble.is_final() && (matches!(place, Where::Postgres(_)) || trouble.is_busy())
+}
+
+async fn wait(health: &Health, place: &Where, trouble: &dyn Display) {
+    health.enter(Phase::Starting(format!("waiting for database to start: {trouble}")));
+    warn!("waiting for database to start: {place}: {trouble}");
+    tokio::time::sleep(WAIT).await;
 }
 
 enum PrepareError {
@@ -108,7 +117,14 @@ async fn prepare_once(settings: &DatabaseSettings) -> Result<(), PrepareError> {
     Ok(())
 }
 
-/// Registers, writes, reads, favourites and comments in a transaction that is rolled back.
-pub async fn check(database: &Database, place: &Where) -> Result<(), StartError> {
-    check::run(database).await.map_err(|source| StartError::Check { place: place.to_string(), source })
+/// Registers, writes, reads, favourites and comments in a transaction that is rolled back; again and again while the
+/// database cannot be used for now.
+pub async fn check(database: &Database, place: &Where, health: &Health) -> Result<(), StartError> {
+    loop {
+        let Err(source) = check::run(database).await else { return Ok(()) };
+        if !source.passes().is_some_and(|trouble| passes(trouble, place)) {
+            return Err(StartError::Check { place: place.to_string(), source });
+        }
+        wait(health, place, &source).await;
+    }
 }

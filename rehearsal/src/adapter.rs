@@ -13,6 +13,14 @@ use tokio::sync::{mpsc, watch};
 use crate::process::{Guard, Process, ProcessError};
 use crate::replicas::{Reader, Seen};
 
+/// Its configuration and its targets, in the folder of a run.
+const CONFIG: &str = "adapter.yaml";
+const TARGETS: &str = "targets.yaml";
+/// The files that are written for it there.
+pub const FILES: [&str; 2] = [CONFIG, TARGETS];
+/// The name of its log.
+pub const LOG: &str = "metrics-adapter.log";
+
 /// How long the adapter may take to listen.
 const START: Duration = Duration::from_secs(15);
 /// How long it may take to stop.
@@ -89,9 +97,9 @@ impl Adapter {
             name: "metrics-adapter".to_owned(),
             source: io::Error::new(source.kind(), format!("{}: {source}", path.display())),
         };
-        let config = settings.folder.join("adapter.yaml");
+        let config = settings.folder.join(CONFIG);
         std::fs::write(&config, configuration(settings.pace)).map_err(|error| written(error, &config))?;
-        let targets = settings.folder.join("targets.yaml");
+        let targets = settings.folder.join(TARGETS);
         changes.mark_unchanged();
         write_targets(&targets, &settings, &replicas.seen()).map_err(|error| written(error, &targets))?;
         let (process, addresses) = launch(&settings, &guard).await?;
@@ -185,12 +193,12 @@ async fn launch(settings: &Settings, guard: &Guard) -> Result<(Process, Addresse
     command
         .env_clear()
         .args(["--standalone", "--targets"])
-        .arg(settings.folder.join("targets.yaml"))
+        .arg(settings.folder.join(TARGETS))
         .arg("--config")
-        .arg(settings.folder.join("adapter.yaml"))
+        .arg(settings.folder.join(CONFIG))
         .args(["--port", &api.to_string(), "--ops-port", &ops.to_string()])
         .args(["--log-format", "text", "--node-name", "rehearsal"]);
-    let mut process = Process::start(guard, "metrics-adapter", command, &settings.logs.join("metrics-adapter.log"))?;
+    let mut process = Process::start(guard, "metrics-adapter", command, &settings.logs.join(LOG))?;
     let api = process.address("api", START).await?;
     let ops = process.address("ops", START).await?;
     Ok((process, Addresses { api, ops }))

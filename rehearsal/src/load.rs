@@ -74,6 +74,11 @@ pub trait Traffic: Send + 'static {
     /// The answer to a request; none if there was none.
     fn answered(&mut self, note: u64, answer: Option<(u16, &[u8])>);
 
+    /// Whether an answer of that status is a failure.
+    fn fails(&self, status: u16) -> bool {
+        status >= 500
+    }
+
     /// Whether the answer's body is wanted.
     fn reads(&self, _note: u64) -> bool {
         false

@@ -18,6 +18,8 @@ use crate::autoscaler::{Phase, Pod, Readiness};
 use crate::manifest::Workload;
 use crate::process::Guard;
 
+pub use name::is_name;
+
 /// How replicas are run.
 #[derive(Clone, Debug)]
 pub struct Settings {

@@ -181,4 +181,32 @@ mod tests {
         assert_eq!(thinned.len(), MOST_POINTS);
         assert!(thinned.iter().all(|point| point.load > 8.0 && point.ready == 2 && point.desired == 3));
     }
+    fn run(name: &str, threshold: f64, metrics: usize) -> Run {
+        let point =
+            |second| Point { at: Duration::from_secs(second), pressures: vec![Some(0.5); metrics], ..Point::default() };
+        Run {
+            name: name.to_owned(),
+            hpa: String::new(),
+            threshold: Some(threshold),
+            metrics: (0..metrics).map(|place| format!("metric {place}")).collect(),
+            points: (0..5).map(point).collect(),
+            scalings: Vec::new(),
+            facts: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn each_run_is_drawn_with_its_own_threshold_and_all_of_its_metrics() {
+        let report = |runs| Report { title: String::new(), notes: Vec::new(), runs };
+        let page = page::html(&report(vec![run("first", 50.0, 1), run("second", 80.0, 1)]));
+        for (class, threshold) in [("one", "threshold, first 50"), ("two", "threshold, second 80")] {
+            assert!(page.contains(&format!("<i class=\"swatch level {class}\"></i>{threshold}<")), "{page}");
+            assert_eq!(page.matches(&format!("<path class=\"level {class}\"")).count(), 1, "{page}");
+        }
+        let page = page::html(&report(vec![run("alone", 50.0, 6)]));
+        assert!(page.contains("<i class=\"swatch level\"></i>threshold 50<"), "{page}");
+        for place in 0..6 {
+            assert!(page.contains(&format!("<title>metric {place}</title>")), "{page}");
+        }
+    }
 }

@@ -18,7 +18,7 @@ use super::respond::RawJson;
 use super::together::Together;
 use crate::db::article::{self, Article, Changes, Filter, NewArticle, Summary};
 use crate::db::{Database, DbError, Tx};
-use crate::model::{Complaint, MAX_TAG, MAX_TITLE, Page, Slug, Timestamp, line, prose};
+use crate::model::{Complaint, MAX_PASSAGE, MAX_TAG, MAX_TITLE, Page, Slug, Timestamp, line, prose};
 
 /// With so many letters of 36, two articles of one title draw the same suffix once in two billion.
 const SUFFIX: usize = 6;
@@ -263,7 +263,7 @@ struct Draft {
     #[schema(value_type = String, required, min_length = 1, max_length = 500)]
     title: Given<String>,
     #[serde(default)]
-    #[schema(value_type = String, required, min_length = 1)]
+    #[schema(value_type = String, required, min_length = 1, max_length = 10_000)]
     description: Given<String>,
     #[serde(default)]
     #[schema(value_type = String, required, min_length = 1)]
@@ -296,7 +296,7 @@ pub(super) async fn create(
     let form = request.article.fields("article")?;
     let mut problems = Problems::default();
     let title = problems.check("title", form.title.required().and_then(|given| title(&given)));
-    let description = problems.check("description", form.description.required().and_then(|given| text(&given)));
+    let description = problems.check("description", form.description.required().and_then(|given| description(&given)));
     let body = problems.check("body", form.body.required().and_then(|given| text(&given)));
     let tags = problems.check("tagList", form.tag_list.optional().and_then(|list| tags(list.unwrap_or_default())));
     let (Some(title), Some(description), Some(body), Some(tags)) = (title, description, body, tags) else {
@@ -316,7 +316,9 @@ async fn write(tx: &mut Tx, new: &NewArticle<'_>, now: Timestamp) -> Result<Arti
     for attempt in 0..ATTEMPTS {
         let Some(slug) = address(new.title, attempt) else { continue };
         if article::insert(tx, &slug, new, now).await?.is_some() {
-            return article::find(tx, slug.as_str(), Some(new.author)).await?.ok_or_else(missing);
+            let written = article::find(tx, slug.as_str(), Some(new.author)).await?.ok_or_else(missing)?;
+            article::count_one_more(tx).await?;
+            return Ok(written);
         }
     }
     Err(Error::Internal(format!("{ATTEMPTS} addresses of one title were all taken").into()))
@@ -334,6 +336,10 @@ fn address(title: &str, attempt: usize) -> Option<Slug> {
 
 fn title(given: &str) -> Result<String, Complaint> {
     line(given, MAX_TITLE).map(str::to_owned)
+}
+
+fn description(given: &str) -> Result<String, Complaint> {
+    line(given, MAX_PASSAGE).map(str::to_owned)
 }
 
 fn text(given: &str) -> Result<String, Complaint> {
@@ -362,7 +368,7 @@ struct Update {
     #[schema(value_type = String, required = false, min_length = 1, max_length = 500)]
     title: Given<String>,
     #[serde(default)]
-    #[schema(value_type = String, required = false, min_length = 1)]
+    #[schema(value_type = String, required = false, min_length = 1, max_length = 10_000)]
     description: Given<String>,
     #[serde(default)]
     #[schema(value_type = String, required = false, min_length = 1)]
@@ -403,8 +409,10 @@ pub(super) async fn update(
     let mut problems = Problems::default();
     let title =
         problems.check("title", form.title.optional().and_then(|given| given.as_deref().map(title).transpose()));
-    let description = problems
-        .check("description", form.description.optional().and_then(|given| given.as_deref().map(text).transpose()));
+    let description = problems.check(
+        "description",
+        form.description.optional().and_then(|given| given.as_deref().map(description).transpose()),
+    );
     let body = problems.check("body", form.body.optional().and_then(|given| given.as_deref().map(text).transpose()));
     let tags = problems.check("tagList", form.tag_list.optional().and_then(|given| given.map(tags).transpose()));
     let (Some(title), Some(description), Some(body), Some(tags)) = (title, description, body, tags) else {

@@ -14,7 +14,7 @@ use super::form::{Fields, Given};
 use super::profile::ProfileView;
 use super::respond::Json;
 use crate::db::{article, comment};
-use crate::model::{Timestamp, prose};
+use crate::model::{MAX_COMMENT, Timestamp, line};
 
 pub(super) fn describe() {
     describe_counter!("conduit_comments_created_total", "Comments that were written.");
@@ -59,7 +59,7 @@ pub(super) struct CommentsResponse {
 #[schema(as = NewComment)]
 struct Draft {
     #[serde(default)]
-    #[schema(value_type = String, required, min_length = 1)]
+    #[schema(value_type = String, required, min_length = 1, max_length = 65_536)]
     body: Given<String>,
 }
 
@@ -110,7 +110,7 @@ pub(super) async fn create(
     Body(request): Body<NewCommentRequest>,
 ) -> Result<(StatusCode, Json<CommentResponse>), Error> {
     let form = request.comment.fields("comment")?;
-    let body = form.body.required().and_then(|body| prose(&body).map(str::to_owned));
+    let body = form.body.required().and_then(|body| line(&body, MAX_COMMENT).map(str::to_owned));
     let body = body.map_err(|complaint| Problems::one("body", complaint))?;
     let mut tx = app.db().begin().await?;
     let work = async {

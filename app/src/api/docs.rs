@@ -1,5 +1,7 @@
 use axum::Router;
-use axum::response::Redirect;
+use axum::http::StatusCode;
+use axum::middleware::map_response;
+use axum::response::{IntoResponse as _, Redirect, Response};
 use utoipa::openapi::path::{Parameter, ParameterIn};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityScheme};
 use utoipa::openapi::{ContentBuilder, OpenApi as Document, Ref, RefOr, ResponseBuilder};
@@ -7,7 +9,7 @@ use utoipa::{Modify, OpenApi};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use super::App;
-use super::error::Errors;
+use super::error::{Error, Errors};
 
 /// What every route may answer beside what it documents itself is added here, where it is true of all
 /// of them.
@@ -85,7 +87,16 @@ fn in_query(parameter: &RefOr<Parameter>) -> bool {
 pub(super) fn router(mut document: Document) -> Router<App> {
     complete(&mut document);
     let config = Config::from("/openapi.json").validator_url("none").persist_authorization(true);
-    SwaggerUi::new("/docs").url("/openapi.json", document).config(config).into()
+    let router: Router<App> = SwaggerUi::new("/docs").url("/openapi.json", document).config(config).into();
+    router.layer(map_response(in_our_words))
+}
+
+/// A part of the page that is not there is an error like any other.
+async fn in_our_words(response: Response) -> Response {
+    match response.status() {
+        StatusCode::NOT_FOUND => Error::NotFound("route").into_response(),
+        _ => response,
+    }
 }
 
 /// Who opens the server in a browser finds the documentation.

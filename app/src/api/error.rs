@@ -42,6 +42,8 @@ pub enum Error {
     Unavailable(DbError),
     /// 503: no core was free to hash a password.
     Busy,
+    /// 503: the bodies of other requests held all the memory that bodies may.
+    Crowded,
     /// 500: a defect.
     Internal(Box<dyn StdError + Send + Sync>),
 }
@@ -139,7 +141,7 @@ impl Error {
             Self::Taken(_) => StatusCode::CONFLICT,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::Unavailable(_) | Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Unavailable(_) | Self::Busy | Self::Crowded => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -148,6 +150,7 @@ impl Error {
         let cause = match self {
             Self::Unavailable(error) => error.to_string(),
             Self::Busy => HashError::Busy.to_string(),
+            Self::Crowded => "the bodies of other requests hold all the memory that bodies may".to_owned(),
             Self::Internal(error) => {
                 let mut text = error.to_string();
                 let mut source = error.source();
@@ -163,14 +166,14 @@ impl Error {
         Some(Cause(cause.into()))
     }
 
-    fn header(&self) -> Option<(HeaderName, HeaderValue)> {
-        match self {
-            Self::Token(_) => Some((header::WWW_AUTHENTICATE, HeaderValue::from_static("Token"))),
-            Self::Unavailable(_) | Self::Busy => Some((header::RETRY_AFTER, HeaderValue::from_static("1"))),
-            // What is left of the request would be read as the next one.
-            Self::TooLarge(_) | Self::TooSlow => Some((header::CONNECTION, HeaderValue::from_static("close"))),
-            _ => None,
-        }
+    fn headers(&self) -> impl Iterator<Item = (HeaderName, HeaderValue)> + use<> {
+        let scheme = matches!(self, Self::Token(_)).then_some((header::WWW_AUTHENTICATE, "Token"));
+        let later = matches!(self, Self::Unavailable(_) | Self::Busy | Self::Crowded);
+        let later = later.then_some((header::RETRY_AFTER, "1"));
+        // What is left of the request would be read as the next one.
+        let unread = matches!(self, Self::TooLarge(_) | Self::TooSlow | Self::Crowded);
+        let unread = unread.then_some((header::CONNECTION, "close"));
+        [scheme, later, unread].into_iter().flatten().map(|(name, value)| (name, HeaderValue::from_static(value)))
     }
 
     fn into_errors(self) -> BTreeMap<&'static str, Vec<String>> {
@@ -191,7 +194,7 @@ impl Error {
             Self::TooLarge(most) => one("body", &format!("is too large (maximum is {most} bytes)")),
             Self::Invalid(problems) => problems.0,
             Self::Unavailable(_) => one("database", "is unavailable, try again"),
-            Self::Busy => one("server", "is busy, try again"),
+            Self::Busy | Self::Crowded => one("server", "is busy, try again"),
             Self::Internal(_) => one("server", "failed; its log says why, under the request id of this answer"),
         }
     }
@@ -199,11 +202,9 @@ impl Error {
 
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
-        let (status, cause, header) = (self.status(), self.cause(), self.header());
+        let (status, cause, headers) = (self.status(), self.cause(), self.headers());
         let mut response = (status, Json(Errors { errors: self.into_errors() })).into_response();
-        if let Some((name, value)) = header {
-            response.headers_mut().insert(name, value);
-        }
+        response.headers_mut().extend(headers);
         if let Some(cause) = cause {
             response.extensions_mut().insert(cause);
         }

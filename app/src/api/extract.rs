@@ -1,18 +1,14 @@
 use std::convert::Infallible;
 use std::time::SystemTime;
 
-use axum::body::{HttpBody as _, to_bytes};
-use axum::extract::{FromRequest, FromRequestParts, MatchedPath, Request, State};
+use axum::body::to_bytes;
+use axum::extract::{FromRequest, FromRequestParts, MatchedPath, Request};
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
-use axum::middleware::Next;
-use axum::response::{IntoResponse as _, Response};
-use http_body_util::LengthLimitError;
 use percent_encoding::percent_decode_str;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use tokio::time::timeout;
 
 use super::App;
 use super::error::{Error, Problems};
@@ -144,36 +140,6 @@ impl Query {
     }
 }
 
-/// Receives a request's body before anything else is done for it, whatever the answer will be: an
-/// answer to a request that is still being sent would cost the client its connection.
-pub(super) async fn receive(State(app): State<App>, request: Request, next: Next) -> Response {
-    let (parts, body) = request.into_parts();
-    if body.is_end_stream() {
-        return next.run(Request::from_parts(parts, body)).await;
-    }
-    let limits = &app.parts.limits;
-    let received = match timeout(limits.body_timeout, to_bytes(body, limits.body)).await {
-        Err(_) => Err(Error::TooSlow),
-        Ok(Err(error)) => Err(too_large_or_broken(&error, limits.body)),
-        Ok(Ok(bytes)) => Ok(bytes),
-    };
-    match received {
-        Ok(bytes) => next.run(Request::from_parts(parts, bytes.into())).await,
-        Err(error) => error.into_response(),
-    }
-}
-
-fn too_large_or_broken(error: &axum::Error, most: usize) -> Error {
-    let mut source: Option<&dyn std::error::Error> = Some(error);
-    while let Some(inner) = source {
-        if inner.is::<LengthLimitError>() {
-            return Error::TooLarge(most);
-        }
-        source = inner.source();
-    }
-    Error::Malformed(format!("it ended early: {error}"))
-}
-
 /// The body, read as a JSON object whatever its declared type.
 pub(super) struct Body<T>(pub(super) T);
 
@@ -181,8 +147,9 @@ impl<T: DeserializeOwned> FromRequest<App> for Body<T> {
     type Rejection = Error;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Error> {
-        let limit = app.parts.limits.body;
-        let bytes = to_bytes(request.into_body(), limit).await.map_err(|error| too_large_or_broken(&error, limit))?;
+        // It was received whole, and is no larger than it may be.
+        let received = to_bytes(request.into_body(), app.parts.limits.body).await;
+        let bytes = received.map_err(|error| Error::Malformed(error.to_string()))?;
         let value: Value = serde_json::from_slice(&bytes).map_err(|error| Error::Malformed(error.to_string()))?;
         let fields = serde_json::from_value::<Fields<T>>(value);
         fields.map(|Fields(fields)| Self(fields)).map_err(|_| Problems::one("body", Complaint::Invalid).into())

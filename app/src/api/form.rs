@@ -3,7 +3,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 use super::error::Problems;
-use crate::model::Complaint;
+use crate::model::{Complaint, short_enough};
 
 /// What stands in a field of a request: reading one never fails, so that every failing field can be
 /// reported at once, and absence is told from null.
@@ -67,14 +67,15 @@ impl<T> Given<T> {
 }
 
 impl Given<String> {
-    /// It may be absent, and null and nothing mean the same. Text with a NUL cannot be stored.
+    /// It may be absent, and null and nothing mean the same. It has at most `most` characters; text with a NUL cannot
+    /// be stored.
     #[expect(clippy::option_option, reason = "absent, emptied and changed are three things")]
-    pub(super) fn clearable(self) -> Result<Option<Option<String>>, Complaint> {
+    pub(super) fn clearable(self, most: usize) -> Result<Option<Option<String>>, Complaint> {
         match self {
             Self::Absent => Ok(None),
             Self::Null => Ok(Some(None)),
             Self::Value(text) if text.is_empty() => Ok(Some(None)),
-            Self::Value(text) if !text.contains('\0') => Ok(Some(Some(text))),
+            Self::Value(text) if !text.contains('\0') => short_enough(text, most).map(|text| Some(Some(text))),
             Self::Value(_) | Self::Wrong => Err(Complaint::Invalid),
         }
     }

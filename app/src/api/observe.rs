@@ -1,3 +1,5 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request};
@@ -20,11 +22,28 @@ const UNMATCHED: &str = "unmatched";
 const OTHER: &str = "other";
 /// The status of a request whose client hung up before it was answered.
 const HUNG_UP: u16 = 499;
+/// The status of a request that the server itself gave up, at the end of its time to drain.
+const CUT: u16 = 503;
+
+/// Comes with each request of a connection, and says whether the server is about to drop it.
+#[derive(Clone, Debug, Default)]
+pub struct Cut(Arc<AtomicBool>);
+
+impl Cut {
+    /// What is not answered by now will not be.
+    pub fn announce(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    fn is_announced(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
 
 pub(super) fn describe() {
     describe_counter!(
         "http_requests_total",
-        "Requests to the API, by method, route and status; 499 is a client that hung up."
+        "Requests to the API, by method, route and status; 499 is a client that hung up, 503 may be one that was cut off when the server stopped."
     );
     describe_histogram!("http_request_duration_seconds", "Time from a request's headers to its answer's, in seconds.");
     describe_gauge!("http_requests_in_flight", "Requests to the API that are being answered.");
@@ -41,7 +60,9 @@ struct Observation {
     route: Route,
     started: Instant,
     in_flight: Gauge,
-    status: u16,
+    /// None until it is answered.
+    status: Option<u16>,
+    cut: Option<Cut>,
 }
 
 /// The template that a path matched, which is one of a few.
@@ -69,17 +90,19 @@ impl Observation {
         let in_flight = gauge!("http_requests_in_flight");
         in_flight.increment(1.0);
         let route = request.extensions().get::<MatchedPath>().cloned().map_or(Route::Unmatched, Route::Matched);
-        Self { method: method_label(request.method()), route, started: Instant::now(), in_flight, status: HUNG_UP }
+        let cut = request.extensions().get::<Cut>().cloned();
+        Self { method: method_label(request.method()), route, started: Instant::now(), in_flight, status: None, cut }
     }
 }
 
 impl Drop for Observation {
     fn drop(&mut self) {
         self.in_flight.decrement(1.0);
+        let dropped = if self.cut.as_ref().is_some_and(Cut::is_announced) { CUT } else { HUNG_UP };
         let labels = [
             ("method", metrics::SharedString::const_str(self.method)),
             ("route", metrics::SharedString::from(self.route.label().to_owned())),
-            ("status", status_label(self.status)),
+            ("status", status_label(self.status.unwrap_or(dropped))),
         ];
         histogram!("http_request_duration_seconds", &labels).record(self.started.elapsed().as_secs_f64());
         counter!("http_requests_total", &labels).increment(1);
@@ -112,14 +135,15 @@ pub(super) async fn observe(mut request: Request, next: Next) -> Response {
     request.headers_mut().insert(REQUEST_ID, id.clone());
     let mut observation = Observation::begin(&request);
     let mut response = next.run(request).await;
-    observation.status = response.status().as_u16();
-    log(&observation, &id, response.extensions_mut().remove::<Cause>());
+    let status = response.status().as_u16();
+    observation.status = Some(status);
+    log(&observation, status, &id, response.extensions_mut().remove::<Cause>());
     response.headers_mut().insert(REQUEST_ID, id);
     response
 }
 
-fn log(observation: &Observation, id: &HeaderValue, cause: Option<Cause>) {
-    let (method, route, status) = (observation.method, observation.route.label(), observation.status);
+fn log(observation: &Observation, status: u16, id: &HeaderValue, cause: Option<Cause>) {
+    let (method, route) = (observation.method, observation.route.label());
     let duration_ms = (observation.started.elapsed().as_secs_f64() * 1e6).round() / 1e3;
     let request_id = id.to_str().unwrap_or_default();
     match cause {
@@ -141,4 +165,43 @@ fn request_id(request: &Request) -> HeaderValue {
         let id = format!("{:032x}", rand::random::<u128>());
         HeaderValue::from_str(&id).unwrap_or(HeaderValue::from_static("unknown"))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use axum::body::Body;
+    use axum::middleware::from_fn;
+    use axum::routing::get;
+    use metrics_exporter_prometheus::PrometheusBuilder;
+    use tower::ServiceExt as _;
+
+    use super::*;
+
+    /// What is counted of a request that is dropped before it is answered.
+    fn dropped(cut: bool) -> String {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        metrics::with_local_recorder(&recorder, || {
+            let router = Router::new().route("/slow", get(std::future::pending::<()>)).layer(from_fn(observe));
+            let given = Cut::default();
+            let request = Request::builder().uri("/slow").extension(given.clone()).body(Body::empty()).unwrap();
+            let mut answer = Box::pin(router.oneshot(request));
+            let waker = std::task::Waker::noop();
+            assert!(answer.as_mut().poll(&mut std::task::Context::from_waker(waker)).is_pending());
+            if cut {
+                given.announce();
+            }
+            drop(answer);
+        });
+        recorder.handle().render()
+    }
+
+    #[test]
+    fn who_hung_up_is_told_from_whom_the_server_cut_off() {
+        for (cut, status) in [(false, 499), (true, 503)] {
+            let text = dropped(cut);
+            let series = format!("http_requests_total{{method=\"GET\",route=\"/slow\",status=\"{status}\"}} 1");
+            assert!(text.contains(&series), "{text}");
+        }
+    }
 }

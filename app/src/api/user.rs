@@ -14,7 +14,7 @@ use super::respond::Json;
 use crate::auth::TokenProblem;
 use crate::db::DbError;
 use crate::db::user::{self, Changes, NewUser, Taken};
-use crate::model::{Complaint, Email, Timestamp, Username, prose};
+use crate::model::{Complaint, Email, MAX_PASSAGE, Timestamp, Username, prose};
 
 /// A password that is chosen anew has at least this many characters.
 const LEAST_PASSWORD: usize = 8;
@@ -69,10 +69,10 @@ struct Registration {
     #[schema(value_type = String, required, format = Password, min_length = 1)]
     password: Given<String>,
     #[serde(default)]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, max_length = 10_000)]
     bio: Given<String>,
     #[serde(default)]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, max_length = 10_000)]
     image: Given<String>,
 }
 
@@ -102,8 +102,8 @@ pub(super) async fn register(
     let username = problems.check("username", form.username.required().and_then(|name| Username::parse(&name)));
     let email = problems.check("email", form.email.required().and_then(|email| Email::parse(&email)));
     let password = problems.check("password", form.password.required().and_then(password));
-    let bio = problems.check("bio", form.bio.clearable());
-    let image = problems.check("image", form.image.clearable());
+    let bio = problems.check("bio", form.bio.clearable(MAX_PASSAGE));
+    let image = problems.check("image", form.image.clearable(MAX_PASSAGE));
     let (Some(username), Some(email), Some(password), Some(bio), Some(image)) = (username, email, password, bio, image)
     else {
         return Err(problems.into());
@@ -232,11 +232,11 @@ struct Update {
     password: Given<String>,
     /// Null or nothing removes it.
     #[serde(default)]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, max_length = 10_000)]
     bio: Given<String>,
     /// Null or nothing removes it.
     #[serde(default)]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, max_length = 10_000)]
     image: Given<String>,
 }
 
@@ -271,8 +271,8 @@ pub(super) async fn update(
     let username = problems.check("username", username);
     let password = form.password.optional().and_then(|password| password.map(new_password).transpose());
     let password = problems.check("password", password);
-    let bio = problems.check("bio", form.bio.clearable());
-    let image = problems.check("image", form.image.clearable());
+    let bio = problems.check("bio", form.bio.clearable(MAX_PASSAGE));
+    let image = problems.check("image", form.image.clearable(MAX_PASSAGE));
     let (Some(email), Some(username), Some(password), Some(bio), Some(image)) = (email, username, password, bio, image)
     else {
         return Err(problems.into());

@@ -66,7 +66,8 @@ fn make(path: &Path) -> Result<(), SecretFileError> {
     let mut bytes = [0; BYTES];
     rand::rngs::SysRng.try_fill_bytes(&mut bytes)?;
     let mut unfinished = path.as_os_str().to_owned();
-    unfinished.push(format!(".{}", std::process::id()));
+    // Not after the process: containers that share a folder are all number 1.
+    unfinished.push(format!(".{:016x}", rand::random::<u64>()));
     let unfinished = PathBuf::from(unfinished);
     let made = write_and_link(&bytes, &unfinished, path);
     let _ = fs::remove_file(&unfinished);
@@ -74,7 +75,7 @@ fn make(path: &Path) -> Result<(), SecretFileError> {
 }
 
 fn write_and_link(bytes: &[u8], unfinished: &Path, path: &Path) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(unfinished)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(unfinished)?;
     file.write_all(bytes)?;
     file.sync_all()?;
     match fs::hard_link(unfinished, path) {

@@ -77,7 +77,7 @@ async fn start(settings: &ServeSettings, health: &Health) -> Result<Started, Ser
     start::prepare(&settings.database, health).await?;
     let database = Database::new(&settings.database, health.clone());
     info!("Running checks over {} ...", settings.database.place);
-    start::check(&database, &settings.database.place).await?;
+    start::check(&database, &settings.database.place, health).await?;
     let tokens = Tokens::new(&secret(&settings.secret)?, settings.token_ttl);
     let passwords = Passwords::new(settings.limits.hashes, settings.limits.hash_wait)?;
     let watcher = tokio::spawn(db::watch(database.clone()));

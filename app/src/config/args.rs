@@ -174,8 +174,9 @@ struct LimitArgs {
     /// Time for a request's body to arrive.
     #[arg(long, env = "BODY_TIMEOUT", default_value = "20s", value_parser = duration)]
     body_timeout: Duration,
-    /// Time that a connection may be idle, and that a client may take to accept a response.
-    #[arg(long, env = "IDLE_TIMEOUT", default_value = "75s", value_parser = duration)]
+    /// Time that a connection may be idle, and that a client may take nothing of its response. Longer
+    /// than a proxy in front keeps idle connections, so that the proxy is the one that closes them.
+    #[arg(long, env = "IDLE_TIMEOUT", default_value = "120s", value_parser = duration)]
     idle_timeout: Duration,
     /// Connections at once; further ones wait in the kernel's queue.
     #[arg(long, env = "MAX_CONNECTIONS", default_value_t = 10_000)]

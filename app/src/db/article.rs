@@ -8,7 +8,7 @@ mod page;
 mod write;
 
 pub use page::{Filter, feed, page};
-pub use write::{Changes, NewArticle, delete, insert, is_free, update};
+pub use write::{Changes, NewArticle, count_one_more, delete, insert, is_free, update};
 
 use std::borrow::Cow;
 

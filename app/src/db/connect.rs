@@ -32,6 +32,11 @@ pub(super) struct PgOpener {
 #[derive(Clone, Debug)]
 pub(super) struct SqliteOpener(SqliteConnectOptions);
 
+/// A statement whose process has hung up is given up within a second, so that it does not hold locks and a core for as
+/// long as it may take. Postgres before 14, and Postgres elsewhere than on Linux, cannot look.
+const NOTICE_HANGING_UP: &str = "do $$ begin set client_connection_check_interval = '1s'; \
+     exception when undefined_object or invalid_parameter_value then null; end $$";
+
 /// With a `patience`, Postgres gives up a statement by itself after so long: whoever asked has.
 pub(super) fn postgres(options: &PgConnectOptions, patience: Option<Duration>) -> PgOpener {
     // Statements are written for their generic plan; to plan them again for each parameter costs more
@@ -41,7 +46,7 @@ pub(super) fn postgres(options: &PgConnectOptions, patience: Option<Duration>) -
     let idle = statement * 2;
     let settings = format!(
         "set plan_cache_mode = force_generic_plan; set jit = off; set statement_timeout = {statement}; \
-         set idle_in_transaction_session_timeout = {idle}"
+         set idle_in_transaction_session_timeout = {idle}; {NOTICE_HANGING_UP}"
     );
     let options = options.clone().application_name("conduit").disable_statement_logging();
     PgOpener { options, settings }

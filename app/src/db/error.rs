@@ -80,6 +80,12 @@ impl DbError {
         }
     }
 
+    /// Whether the database or a table in it is gone.
+    #[must_use]
+    pub fn is_missing(&self) -> bool {
+        matches!(self, Self::Unavailable { reason: Reason::Missing, .. })
+    }
+
     /// Whether somebody else holds what was needed, and will let go of it.
     #[must_use]
     pub fn is_busy(&self) -> bool {

@@ -130,12 +130,12 @@ impl<O: Open> Pool<O> {
                 return Ok((idle.connection, idle.opened));
             }
             // Those that have rested as long are no better; dropped, they are closed.
-            let kept = {
+            let removed: Vec<_> = {
                 let mut all = self.shared.idle();
-                all.retain(|other| other.since.elapsed() < rested);
-                all.len()
+                all.extract_if(.., |other| other.since.elapsed() >= rested).collect()
             };
-            self.shared.meters.idle.set(u32::try_from(kept).map_or(f64::INFINITY, f64::from));
+            // By their number: the gauge counts the idle ones of all pools.
+            self.shared.meters.idle.decrement(u32::try_from(removed.len()).map_or(f64::INFINITY, f64::from));
         }
         Ok((self.shared.opener.open().await?, Instant::now()))
     }

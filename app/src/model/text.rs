@@ -5,6 +5,12 @@ pub const MAX_TITLE: usize = 500;
 /// The longest tag, in characters: it stands in an index, whose entries Postgres limits to 2.7 kB.
 pub const MAX_TAG: usize = 100;
 
+/// The longest passage that lists repeat with each entry, in characters: a description, a biography, the address of an
+/// image. One page may hold a hundred of them, for anybody who asks.
+pub const MAX_PASSAGE: usize = 10_000;
+/// The longest comment, in characters: an article's are given out all at once.
+pub const MAX_COMMENT: usize = 65_536;
+
 /// What is wrong with a value, in the words that the API's errors use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Complaint {
@@ -50,8 +56,12 @@ pub fn prose(text: &str) -> Result<&str, Complaint> {
 
 /// [`prose`] of at most `most` characters.
 pub fn line(text: &str, most: usize) -> Result<&str, Complaint> {
-    let text = prose(text)?;
-    if text.chars().nth(most).is_some() { Err(Complaint::TooLong(most)) } else { Ok(text) }
+    short_enough(prose(text)?, most)
+}
+
+/// Text of at most `most` characters.
+pub fn short_enough<T: AsRef<str>>(text: T, most: usize) -> Result<T, Complaint> {
+    if text.as_ref().chars().nth(most).is_some() { Err(Complaint::TooLong(most)) } else { Ok(text) }
 }
 
 #[cfg(test)]

@@ -21,10 +21,15 @@ use tower::ServiceExt as _;
 use tracing::debug;
 
 use super::Stage;
+use crate::api::Cut;
 use crate::config::Limits;
 
 /// How long a client that was let in just before the end has to send its request.
 const FIRST_REQUEST: Duration = Duration::from_secs(1);
+
+/// What a connection reads ahead of, headers included, whose largest this is: with thousands of connections more would
+/// be more memory than bodies may take.
+const BUFFER: usize = 64 << 10;
 
 pub(super) fn describe() {
     for reason in ["header_timeout", "idle_timeout", "write_timeout"] {
@@ -55,9 +60,11 @@ impl Connection {
 
     pub(super) async fn serve(self) {
         let Self { stream, router, progress, mut stage } = self;
-        let (seen, begun) = (stage.clone(), Arc::clone(&progress));
-        let service = service_fn(move |request: Request<Incoming>| {
+        let (seen, begun, cut) = (stage.clone(), Arc::clone(&progress), Cut::default());
+        let given = cut.clone();
+        let service = service_fn(move |mut request: Request<Incoming>| {
             progress.request_begins();
+            request.extensions_mut().insert(given.clone());
             let (router, progress, seen) = (router.clone(), Arc::clone(&progress), seen.clone());
             async move {
                 let mut response: Response<Body> = router.oneshot(request.map(Body::new)).await?;
@@ -69,8 +76,10 @@ impl Connection {
             }
         });
         // The time-outs are ours: hyper's own counts an idle connection as one that is slow to send headers.
-        let connection =
-            http1::Builder::new().header_read_timeout(None).serve_connection(TokioIo::new(stream), service);
+        let connection = http1::Builder::new()
+            .header_read_timeout(None)
+            .max_buf_size(BUFFER)
+            .serve_connection(TokioIo::new(stream), service);
         let mut connection = pin!(connection);
         // The connection first: what has arrived by now is read and answered.
         let ended = tokio::select! {
@@ -84,7 +93,11 @@ impl Connection {
                 connection.as_mut().graceful_shutdown();
                 tokio::select! {
                     ended = connection => ended,
-                    _ = stage.wait_for(|stage| *stage >= Stage::Cut) => Ok(()),
+                    _ = stage.wait_for(|stage| *stage >= Stage::Cut) => {
+                        // Its request is dropped with the connection, which is not its client's doing.
+                        cut.announce();
+                        Ok(())
+                    }
                 }
             }
         };
@@ -146,12 +159,13 @@ enum Awaited {
 /// A timer that runs for as long as the same thing is awaited.
 struct Timer<T> {
     awaited: Option<T>,
+    patience: Duration,
     sleep: Option<Pin<Box<Sleep>>>,
 }
 
 impl<T> Default for Timer<T> {
     fn default() -> Self {
-        Self { awaited: None, sleep: None }
+        Self { awaited: None, patience: Duration::ZERO, sleep: None }
     }
 }
 
@@ -159,7 +173,7 @@ impl<T: PartialEq> Timer<T> {
     /// Ready when `awaited` has been awaited for `patience`.
     fn poll(&mut self, context: &mut Context<'_>, awaited: T, patience: Duration) -> Poll<()> {
         if self.awaited.as_ref() != Some(&awaited) {
-            self.awaited = Some(awaited);
+            (self.awaited, self.patience) = (Some(awaited), patience);
             let deadline = Instant::now() + patience;
             match &mut self.sleep {
                 Some(sleep) => sleep.as_mut().reset(deadline),
@@ -167,6 +181,15 @@ impl<T: PartialEq> Timer<T> {
             }
         }
         self.sleep.as_mut().map_or(Poll::Pending, |sleep| sleep.as_mut().poll(context))
+    }
+
+    /// What is awaited could not come so far: its time begins again.
+    fn restart(&mut self) {
+        if let Some(sleep) = &mut self.sleep
+            && self.awaited.is_some()
+        {
+            sleep.as_mut().reset(Instant::now() + self.patience);
+        }
     }
 }
 
@@ -208,6 +231,8 @@ impl Guarded {
     fn guard_write<T>(&mut self, context: &mut Context<'_>, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if polled.is_ready() {
             self.write.awaited = None;
+            // A request ends when its answer exists, not when it has been taken; whoever takes it is not idle.
+            self.read.restart();
             return polled;
         }
         self.write.poll(context, (), self.limits.idle_timeout).map(|()| Err(too_slow("write_timeout")))

@@ -91,6 +91,94 @@ fn a_client_that_does_not_take_its_answer_is_closed() {
 }
 
 #[test]
+fn a_client_that_takes_its_answer_slowly_gets_all_of_it() {
+    let settings = [("IDLE_TIMEOUT", "600ms"), ("BODY_LIMIT", "40000000"), ("DB_TIMEOUT", "20s")];
+    let server = Server::start_with(Backend::Sqlite, &settings);
+    let user = server.user("author");
+    // Far more than the kernel holds for a connection.
+    let article = json!({"article": {"title": "Long", "description": "d", "body": "b".repeat(30_000_000)}});
+    server.post_as(&user, "/api/articles", &article).expect(201);
+    let mut stream = connect(&server);
+    stream.write_all(b"GET /api/articles/long HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
+    let (asked, mut taken, mut part) = (Instant::now(), 0, vec![0; 1_000_000]);
+    loop {
+        match stream.read(&mut part).unwrap() {
+            0 => break,
+            read => taken += read,
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+    assert!(taken > 30_000_000, "{taken} bytes after {:?}", asked.elapsed());
+    assert!(asked.elapsed() > Duration::from_millis(1_200), "it was not slow: {:?}", asked.elapsed());
+}
+
+#[test]
+fn bodies_that_hold_all_their_memory_let_no_further_one_in() {
+    const SIZE: usize = 1 << 20;
+    let server = Server::start_with(Backend::Sqlite, &[("BODY_TIMEOUT", "60s")]);
+    let head = format!("POST /api/users/login HTTP/1.1\r\nhost: x\r\ncontent-length: {SIZE}\r\n\r\n");
+    let holding: Vec<TcpStream> = (0..64)
+        .map(|_| {
+            let mut stream = connect(&server);
+            stream.write_all(head.as_bytes()).unwrap();
+            // All but the last byte, which never comes.
+            stream.write_all(&vec![b' '; SIZE - 1]).unwrap();
+            stream
+        })
+        .collect();
+    let nobody = json!({"user": {"email": "nobody@example.com", "password": "p".repeat(100)}});
+    let login = || server.post("/api/users/login", &nobody);
+    eventually("full", || login().status == 503);
+    let reply = login().expect_error(503, "server", "is busy, try again");
+    assert_eq!((reply.header("retry-after"), reply.header("connection")), ("1", "close"));
+    assert!(server.metric("http_bodies_refused_total").unwrap() >= 2.0);
+    server.get("/api/tags").expect(200);
+    drop(holding);
+    eventually("room again", || login().status == 401);
+}
+
+#[test]
+fn what_lists_repeat_is_limited_and_says_how_much_it_may_be() {
+    let server = Server::start(Backend::Sqlite);
+    let user = server.user("author");
+    let slug = server.article(&user, "An article", &[]);
+    let (article, comments) = (format!("/api/articles/{slug}"), format!("/api/articles/{slug}/comments"));
+    let account = json!({"username": "other", "email": "other@example.com", "password": crate::support::PASSWORD});
+    let draft = json!({"title": "Another", "description": "d", "body": "b"});
+    let requests: [(&str, &str, &str, &str, usize, serde_json::Value); 8] = [
+        ("PUT", "/api/user", "user", "bio", 10_000, json!({})),
+        ("PATCH", "/api/user", "user", "image", 10_000, json!({})),
+        ("POST", "/api/users", "user", "bio", 10_000, account.clone()),
+        ("POST", "/api/users", "user", "image", 10_000, account),
+        ("POST", "/api/articles", "article", "description", 10_000, draft),
+        ("PUT", &article, "article", "description", 10_000, json!({})),
+        ("PATCH", &article, "article", "description", 10_000, json!({})),
+        ("POST", &comments, "comment", "body", 65_536, json!({})),
+    ];
+    for (method, path, root, field, most, mut given) in requests {
+        let mut send = |length: usize| {
+            // In characters, whatever they take in bytes.
+            given[field] = json!("ä".repeat(length));
+            server.send(method, path, Some(&user.token), Some(&json!({root: given})))
+        };
+        send(most + 1).expect_error(422, field, &format!("is too long (maximum is {most} characters)"));
+        let status = send(most).status;
+        // Only one of the two accounts can be had.
+        assert!([200, 201, 409].contains(&status), "{method} {path} {field}: {status}");
+    }
+    let schemas = &server.get("/openapi.json").json["components"]["schemas"];
+    for (schema, field, most) in [
+        ("NewUser", "bio", 10_000),
+        ("UpdateUser", "image", 10_000),
+        ("NewArticle", "description", 10_000),
+        ("UpdateArticle", "description", 10_000),
+        ("NewComment", "body", 65_536),
+    ] {
+        assert_eq!(schemas[schema]["properties"][field]["maxLength"], most, "{schema} {field}");
+    }
+}
+
+#[test]
 fn more_connections_than_the_limit_wait_and_are_served_in_their_turn() {
     let server = Server::start_with(Backend::Sqlite, &[("MAX_CONNECTIONS", "2"), ("HEADER_TIMEOUT", "700ms")]);
     let holding = [connect(&server), connect(&server)];

@@ -206,6 +206,19 @@ on_both! {
         expect(server, "http_requests_in_flight", 0.0);
     }
 
+    fn all_tags_of_an_article_are_written_by_one_statement(server) {
+        let jake = server.user("jake");
+        let tagged = || server.metric("db_query_duration_seconds_count{statement=\"articles.tag\"}").unwrap_or_default();
+        let before = tagged();
+        let slug = server.article(&jake, "A title", &["a", "b \"c\"", "ü"]);
+        assert!((tagged() - before - 1.0).abs() < 1e-9);
+        server.article(&jake, "Without", &[]);
+        assert!((tagged() - before - 1.0).abs() < 1e-9);
+        for tag in ["a", "b%20%22c%22", "%C3%BC"] {
+            assert_eq!(server.get(&format!("/api/articles?tag={tag}")).page(), (vec![slug.clone()], 1), "{tag}");
+        }
+    }
+
     fn what_happens_in_the_domain_is_counted(server) {
         let jake = server.user("jake");
         server.post("/api/users", &json!({"user": {"username": "jake", "email": jake.email, "password": PASSWORD}})).expect(409);

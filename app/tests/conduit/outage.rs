@@ -1,9 +1,10 @@
+use std::io::Write as _;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::support::{Backend, Cluster, Reply, Server, eventually};
+use crate::support::{Backend, Cluster, Held, Reply, Server, eventually, shared_postgres};
 
 fn started() -> (Cluster, Server) {
     let cluster = Cluster::start("");
@@ -174,4 +175,21 @@ fn sqlite_that_another_process_holds_is_given_up_in_time() {
     holder.wait().unwrap();
     reply.expect_error(503, "database", "is unavailable, try again");
     eventually("released", || server.post_as(&user, "/api/articles", &article).status == 201);
+}
+
+#[test]
+fn a_statement_whose_client_has_hung_up_is_given_up() {
+    let server = Server::start_with(Backend::Postgres, &[("DB_TIMEOUT", "2min")]);
+    let (cluster, database) = (shared_postgres(), server.database.clone().unwrap());
+    let waiting = || {
+        let sql =
+            "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+        cluster.psql(&database, sql)
+    };
+    let _held = Held::lock(&cluster.url(&database), "articles");
+    let mut client = server.connect();
+    client.write_all(b"GET /api/articles/nothing HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+    eventually("waiting", || waiting() == "1");
+    drop(client);
+    eventually("given up", || waiting() == "0");
 }

@@ -3,7 +3,7 @@ use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::thread;
 
-use crate::support::{Backend, Cluster, Server, conduit, shared_postgres};
+use crate::support::{Backend, Cluster, Held, Server, conduit, shared_postgres};
 
 const SECRET: (&str, &str) = ("JWT_SECRET", "some secret of the tests");
 
@@ -171,6 +171,23 @@ fn a_self_check_that_fails_stops_the_start() {
         assert!(error.contains("self-check") && error.contains("comment"), "{error}");
     }
     assert_eq!(cluster.psql(&database, "select count(*) from users"), "0", "nothing of a check remains");
+}
+
+#[test]
+fn a_self_check_that_the_database_has_no_time_for_is_tried_again() {
+    let mut server = Server::start(Backend::Postgres);
+    let database = server.database.clone().unwrap();
+    server.signal("TERM");
+    server.wait_exit();
+    let url = shared_postgres().url(&database);
+    let held = Held::lock(&url, "comments");
+    let mut server = Server::launch(&[("DATABASE_URL", &url), SECRET, ("DB_TIMEOUT", "500ms")]);
+    let line = server.log.wait_for_message("waiting for database to start");
+    let message = line["message"].as_str().unwrap();
+    assert!(message.contains("comment: database unavailable (timeout)"), "{message}");
+    drop(held);
+    server.api = server.log.wait_for("API's address", |line| Some(format!("http://{}", line["api"].as_str()?)));
+    server.get("/api/articles").expect(200);
 }
 
 #[test]

@@ -72,6 +72,18 @@ on_both! {
         }
     }
 
+    fn what_is_beside_the_contract_answers_in_its_shape_too(server) {
+        for path in ["/", "/openapi.json", "/docs", "/docs/", "/docs/swagger-ui.css"] {
+            for method in ["POST", "DELETE", "TRACE"] {
+                let reply = server.ask(method, path).expect_error_shape(405);
+                assert_eq!(reply.header("allow"), "GET,HEAD", "{method} {path}");
+            }
+        }
+        for path in ["/docs/nothing", "/docs/a/b.js"] {
+            server.get(path).expect_error_shape(404);
+        }
+    }
+
     fn what_is_not_json_is_refused_in_the_contracts_shape(server) {
         let jake = server.user("jake");
         let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
@@ -167,6 +179,8 @@ on_both! {
             server.speak(chunked("/api/users", &body)).expect_error_shape(413);
         }
         server.raw("POST", "/api/users", &[], registration_of_size("large", 1001)).expect_error_shape(413);
+        // It is not waited for.
+        server.speak("POST /api/users HTTP/1.1\r\nhost: conduit\r\ncontent-length: 1001\r\n\r\n").expect_error_shape(413);
         server.speak(chunked("/api/users", &registration_of_size("large", 1000))).expect(201);
     }
 

@@ -67,7 +67,8 @@ pub(super) struct RunArgs {
     /// Port of the metrics-adapter's status page; 0 takes a free one
     #[arg(long, value_name = "PORT", default_value_t = 8101)]
     pub(super) adapter_ops_port: u16,
-    /// Where the data, the logs and the report of a run go; those of the run before are replaced
+    /// Where the data, the logs and the report of a run go; those of the run before are replaced, other files are left
+    /// alone
     #[arg(long, value_name = "FOLDER", default_value = "data/rehearsal")]
     pub(super) data: PathBuf,
     /// The report; by default report.html among the data

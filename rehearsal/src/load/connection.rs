@@ -97,7 +97,8 @@ impl<T: Traffic> Sending<T> {
         };
         match answer {
             Ok((status, body)) => {
-                self.measurements.answered(status, due);
+                let bad = self.traffic.borrow().fails(status);
+                self.measurements.answered(status, bad, due);
                 self.traffic.borrow_mut().answered(note, Some((status, &body)));
             }
             Err(failure) => {

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -46,8 +47,9 @@ pub(super) struct Inner {
     /// From the moment a request was due to that of its sending.
     pub(super) delay: Histogram<u64>,
     pub(super) mean: Spread,
-    /// Requests that were answered, of each whole second.
-    pub(super) rates: Spread,
+    /// Answers that count as failures, by their status.
+    pub(super) bad: BTreeMap<u16, u64>,
+    rates: Rates,
     interval: Interval,
     began: Instant,
     /// Of the latest answer.
@@ -61,7 +63,7 @@ pub struct Interval {
     pub due: u64,
     /// Requests that were answered, with whatever status.
     pub answered: u64,
-    /// Requests without an answer, and answers of 500 and more.
+    /// Requests without an answer, and answers that count as failures.
     pub errors: u64,
     latency: Histogram<u64>,
 }
@@ -106,6 +108,44 @@ impl Spread {
     }
 }
 
+/// Rates of whole seconds, however often somebody looks.
+#[derive(Clone, Copy, Debug, Default)]
+struct Rates {
+    spread: Spread,
+    /// Of the second that is not over.
+    answered: u64,
+    seconds: f64,
+}
+
+impl Rates {
+    /// Who looks every second does so a little early, too.
+    const WHOLE: f64 = 0.95;
+    /// A rest that is much shorter than a second says little.
+    const LEAST: f64 = 0.5;
+
+    fn add(&mut self, answered: u64, seconds: f64) {
+        self.answered += answered;
+        self.seconds += seconds;
+        if self.seconds >= Self::WHOLE {
+            self.end();
+        }
+    }
+
+    fn end(&mut self) {
+        #[expect(clippy::cast_precision_loss, reason = "answers of a second are few")]
+        self.spread.add(self.answered as f64 / self.seconds);
+        (self.answered, self.seconds) = (0, 0.0);
+    }
+
+    /// With the second that is not over, if most of it is.
+    fn with_rest(mut self) -> Spread {
+        if self.seconds >= Self::LEAST {
+            self.end();
+        }
+        self.spread
+    }
+}
+
 fn histogram() -> Histogram<u64> {
     #[expect(clippy::expect_used, reason = "the bounds are constants, and a test makes one")]
     Histogram::new_with_bounds(1, HIGHEST_MICROS, 3).expect("bounds that a histogram can have")
@@ -126,7 +166,8 @@ impl Default for Measurements {
             latency: histogram(),
             delay: histogram(),
             mean: Spread::default(),
-            rates: Spread::default(),
+            bad: BTreeMap::new(),
+            rates: Rates::default(),
             interval: Interval::default(),
             began: Instant::now(),
             last: None,
@@ -155,6 +196,11 @@ fn micros(since: Instant) -> u64 {
 }
 
 impl Inner {
+    /// Answers a second, of each second.
+    pub(super) fn rates(&self) -> Spread {
+        self.rates.with_rest()
+    }
+
     /// Answers a second, from the begin to the last one.
     pub(super) fn rate(&self) -> f64 {
         let answered: u64 = self.statuses.iter().sum();
@@ -188,7 +234,7 @@ impl Measurements {
         self.inner().delay.saturating_record(delay);
     }
 
-    pub(super) fn answered(&self, status: u16, due: Instant) {
+    pub(super) fn answered(&self, status: u16, bad: bool, due: Instant) {
         let latency = micros(due);
         let mut inner = self.inner();
         let class = usize::from(status / 100).clamp(1, 5) - 1;
@@ -200,7 +246,10 @@ impl Measurements {
         #[expect(clippy::cast_precision_loss, reason = "a latency in microseconds has less than 53 bits")]
         inner.mean.add(latency as f64 / 1e6);
         inner.interval.answered += 1;
-        inner.interval.errors += u64::from(status >= 500);
+        if bad {
+            inner.interval.errors += 1;
+            *inner.bad.entry(status).or_default() += 1;
+        }
         inner.interval.latency.saturating_record(latency);
     }
 
@@ -219,15 +268,11 @@ impl Measurements {
         inner.interval.errors += 1;
     }
 
-    /// What was measured since this was last called, `seconds` ago: for those who look every second.
+    /// What was measured since this was last called, `seconds` ago: for those who look every second, or oftener.
     pub fn take(&self, seconds: f64) -> Interval {
         let mut inner = self.inner();
-        #[expect(clippy::cast_precision_loss, reason = "answers of a second are few")]
-        let rate = inner.interval.answered as f64 / seconds;
-        // A rest that is much shorter than a second says little.
-        if seconds >= 0.5 {
-            inner.rates.add(rate);
-        }
+        let answered = inner.interval.answered;
+        inner.rates.add(answered, seconds);
         std::mem::take(&mut inner.interval)
     }
 
@@ -240,6 +285,29 @@ impl Measurements {
     /// Requests due, and those that failed, so far.
     pub fn totals(&self) -> (u64, u64) {
         let inner = self.inner();
-        (inner.due, inner.failures.iter().sum::<u64>() + inner.statuses[4])
+        (inner.due, inner.failures.iter().chain(inner.bad.values()).sum())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_are_of_whole_seconds_however_often_somebody_looks() {
+        // Ten looks a second, at 10 and at 30 answers a second.
+        let mut rates = Rates::default();
+        for tenth in 0..40 {
+            rates.add(if tenth < 20 { 1 } else { 3 }, 0.1);
+        }
+        let spread = rates.with_rest();
+        assert!((spread.mean() - 20.0).abs() < 1e-6 && (spread.most() - 30.0).abs() < 1e-6, "{spread:?}");
+        assert!((spread.deviation() - 11.547).abs() < 1e-3, "{spread:?}");
+        // Every second, give or take a little, and a rest.
+        let mut rates = Rates::default();
+        for (answered, seconds) in [(100, 0.999), (100, 1.001), (1, 0.01)] {
+            rates.add(answered, seconds);
+        }
+        assert!((rates.with_rest().mean() - 100.0).abs() < 0.2);
     }
 }

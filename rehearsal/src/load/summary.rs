@@ -10,6 +10,8 @@ pub struct Summary {
     pub requests: u64,
     /// Answers by the first digit of their status.
     pub statuses: [u64; 5],
+    /// Answers that count as failures, by their status.
+    pub bad: Vec<(u16, u64)>,
     /// Requests without an answer, with why.
     pub failures: Vec<(&'static str, u64)>,
     /// Answers a second: mean, deviation, maximum.
@@ -30,22 +32,32 @@ impl Summary {
     pub fn of(measurements: &Measurements) -> Self {
         let inner = measurements.inner();
         let failures = Failure::ALL.iter().zip(inner.failures);
+        let rates = inner.rates();
         let longest = Duration::from_micros(inner.latency.max());
         Self {
             requests: inner.due,
             statuses: inner.statuses,
+            bad: inner.bad.iter().map(|(status, count)| (*status, *count)).collect(),
             failures: failures.map(|(failure, count)| (failure.label(), count)).collect(),
-            rate: (inner.rate(), inner.rates.deviation(), inner.rates.most().max(inner.rate())),
+            rate: (inner.rate(), rates.deviation(), rates.most().max(inner.rate())),
             latency: (inner.mean.mean(), inner.mean.deviation(), inner.mean.most().max(longest.as_secs_f64())),
             quantiles: PARTS.iter().map(|part| (*part, quantile(&inner.latency, *part))).collect(),
             delay: (quantile(&inner.delay, 0.99), Duration::from_micros(inner.delay.max())),
         }
     }
 
-    /// Requests that failed: without an answer, or answered with 500 or more.
+    /// Requests that failed: without an answer, or with one that counts as a failure.
     #[must_use]
     pub fn failed(&self) -> u64 {
-        self.failures.iter().map(|(_, count)| count).sum::<u64>() + self.statuses[4]
+        self.failures.iter().map(|(_, count)| count).chain(self.bad.iter().map(|(_, count)| count)).sum()
+    }
+
+    /// How many failed, and which answers did so with what status: `3 (404: 2, 503: 1)`.
+    #[must_use]
+    pub fn failed_by_status(&self) -> String {
+        let bad: Vec<String> = self.bad.iter().map(|(status, count)| format!("{status}: {count}")).collect();
+        let bad = if bad.is_empty() { String::new() } else { format!(" ({})", bad.join(", ")) };
+        format!("{}{bad}", self.failed())
     }
 
     /// The latency below which that part of all lies.

@@ -1,6 +1,6 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -21,6 +21,8 @@ const BACK_OFF: Duration = Duration::from_secs(10);
 const LEAST_GRACE: Duration = Duration::from_secs(2);
 /// The kubelet's longest wait.
 const LONGEST_BACK_OFF: Duration = Duration::from_mins(5);
+/// A container that ran for so long starts afresh: the kubelet forgets a back-off after twice its longest wait.
+const FORGOTTEN: Duration = Duration::from_mins(10);
 
 /// One replica from its creation to its end.
 pub(super) struct Life {
@@ -34,7 +36,9 @@ pub(super) struct Life {
 impl Life {
     pub(super) async fn run(mut self) {
         let mut restarts = 0;
+        let mut back_off = BackOff::default();
         loop {
+            let begun = Instant::now();
             let mut draining = self.draining.clone();
             let started = tokio::select! {
                 biased;
@@ -51,7 +55,7 @@ impl Life {
             if matches!(ended, Ended::Drained) {
                 break;
             }
-            let wait = if restarts == 0 { Duration::ZERO } else { back_off(restarts) };
+            let wait = back_off.next(begun.elapsed().mul_f64(self.settings.pace));
             restarts += 1;
             self.set_ready(false, restarts);
             tokio::select! {
@@ -152,8 +156,24 @@ enum Ended {
     Drained,
 }
 
-fn back_off(restarts: u32) -> Duration {
-    BACK_OFF.saturating_mul(1 << (restarts - 1).min(10)).min(LONGEST_BACK_OFF)
+/// The kubelet's memory of a container that dies, on its own clock.
+#[derive(Debug, Default)]
+struct BackOff {
+    deaths: u32,
+}
+
+impl BackOff {
+    /// The wait after a death, of a container that ran for so long.
+    fn next(&mut self, ran: Duration) -> Duration {
+        if ran >= FORGOTTEN {
+            self.deaths = 0;
+        }
+        self.deaths += 1;
+        match self.deaths {
+            1 => Duration::ZERO,
+            deaths => BACK_OFF.saturating_mul(1 << (deaths - 2).min(10)).min(LONGEST_BACK_OFF),
+        }
+    }
 }
 
 /// Whether `/readyz` answers 200.
@@ -166,4 +186,17 @@ async fn is_ready(ops: SocketAddr) -> bool {
         Ok::<_, std::io::Error>(answer.starts_with(b"HTTP/1.1 200"))
     };
     matches!(tokio::time::timeout(Duration::from_secs(1), ask).await, Ok(Ok(true)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_wait_doubles_with_each_death_and_is_forgotten_after_ten_minutes() {
+        let mut back_off = BackOff::default();
+        let mut after = |seconds| back_off.next(Duration::from_secs(seconds)).as_secs();
+        assert_eq!([1, 1, 1, 1, 1, 1, 1, 599].map(&mut after), [0, 10, 20, 40, 80, 160, 300, 300]);
+        assert_eq!([600, 1, 1].map(&mut after), [0, 10, 20]);
+    }
 }

@@ -29,29 +29,45 @@ pub(super) struct Chart {
     /// What its numbers are.
     pub(super) unit: String,
     pub(super) series: Vec<Series>,
-    /// A level to compare with.
-    pub(super) level: Option<(String, f64)>,
+    /// Levels to compare with.
+    pub(super) levels: Vec<Level>,
+}
+
+/// A value that does not change.
+pub(super) struct Level {
+    /// In the legend.
+    pub(super) name: String,
+    /// The colour of the run that it is of, as a class of the page, if there are several.
+    pub(super) class: &'static str,
+    pub(super) value: f64,
+}
+
+impl Level {
+    fn class(&self) -> String {
+        format!("level {}", self.class).trim_end().to_owned()
+    }
 }
 
 impl Chart {
     /// As SVG, with its legend above.
     pub(super) fn draw(&self, span: Duration) -> String {
         let values = self.series.iter().flat_map(|series| series.values.iter().filter_map(|(_, value)| *value));
-        let most = values.chain(self.level.iter().map(|(_, level)| *level)).fold(0.0, f64::max);
+        let most = values.chain(self.levels.iter().map(|level| level.value)).fold(0.0, f64::max);
         let scale =
             Scale { step: step(most / 4.0), most: most.max(f64::MIN_POSITIVE), span: span.as_secs_f64().max(0.001) };
         let mut out = String::new();
         self.legend(&mut out);
         write!(out, "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{}\">", escape(&self.title)).ok();
         grid(&mut out, &scale, span);
-        if let Some((name, level)) = &self.level {
-            let y = scale.y(*level);
+        for level in &self.levels {
+            let y = scale.y(level.value);
             write!(
                 out,
-                "<path class=\"level\" d=\"M{LEFT} {y:.1}H{:.1}\"><title>{} {}</title></path>",
+                "<path class=\"{}\" d=\"M{LEFT} {y:.1}H{:.1}\"><title>{} {}</title></path>",
+                level.class(),
                 WIDTH - RIGHT,
-                escape(name),
-                number(*level)
+                escape(&level.name),
+                number(level.value)
             )
             .ok();
         }
@@ -80,8 +96,9 @@ impl Chart {
         for series in &self.series {
             write!(out, "<span><i class=\"swatch {}\"></i>{}</span>", series.class, escape(&series.name)).ok();
         }
-        if let Some((name, level)) = &self.level {
-            write!(out, "<span><i class=\"swatch level\"></i>{} {}</span>", escape(name), number(*level)).ok();
+        for level in &self.levels {
+            let (class, name) = (level.class(), escape(&level.name));
+            write!(out, "<span><i class=\"swatch {class}\"></i>{name} {}</span>", number(level.value)).ok();
         }
         out.push_str("</p>");
     }

@@ -3,12 +3,12 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::chart::{Chart, Series, escape, number};
+use super::chart::{Chart, Level, Series, escape, number};
 use super::{Point, Report, Run, clock};
 
 /// The runs' colours, as classes.
 const RUNS: [&str; 2] = ["one", "two"];
-/// The colours of a run's metrics.
+/// The colours of a run's metrics, again and again if there are more.
 const METRICS: [&str; 4] = ["one", "two", "three", "four"];
 
 pub(super) fn html(report: &Report) -> String {
@@ -86,11 +86,11 @@ fn charts(runs: &[(&Run, Vec<Point>)]) -> Vec<Chart> {
     let each = |value: &Lines<'_>| -> Vec<Series> {
         runs.iter().zip(RUNS).flat_map(|((run, points), class)| value(run, points, class)).collect()
     };
-    let chart = |title: &str, unit: &str, series: Vec<Series>, level: Option<(String, f64)>| Chart {
+    let chart = |title: &str, unit: &str, series: Vec<Series>, levels: Vec<Level>| Chart {
         title: title.to_owned(),
         unit: unit.to_owned(),
         series,
-        level,
+        levels,
     };
     let mut charts = Vec::new();
     let due = runs.first().map(|(_, points)| line(points, "due".to_owned(), "due", true, |point| Some(point.load)));
@@ -98,27 +98,31 @@ fn charts(runs: &[(&Run, Vec<Point>)]) -> Vec<Chart> {
     load.extend(each(&|run, points, class| {
         vec![line(points, named(run, "answered"), class, false, |point| Some(point.served))]
     }));
-    charts.push(chart("Load", "requests a second", load, None));
-    let threshold = runs.iter().find_map(|(run, _)| run.threshold).map(|level| ("threshold".to_owned(), level));
+    charts.push(chart("Load", "requests a second", load, Vec::new()));
+    let thresholds = runs.iter().zip(RUNS).filter_map(|((run, _), class)| {
+        let class = if two { class } else { "" };
+        run.threshold.map(|value| Level { name: named(run, "threshold"), class, value })
+    });
+    let thresholds = thresholds.collect();
     let per_pod =
         each(&|run, points, class| vec![line(points, named(run, "per pod"), class, false, |point| point.per_pod)]);
-    charts.push(chart("Requests per second per pod", "requests a second", per_pod, threshold));
+    charts.push(chart("Requests per second per pod", "requests a second", per_pod, thresholds));
     let replicas = each(&|run, points, class| {
         vec![
             line(points, named(run, "desired"), format!("{class} thin"), true, |point| Some(point.desired.into())),
             line(points, named(run, "ready"), class, true, |point| Some(point.ready.into())),
         ]
     });
-    charts.push(chart("Replicas", "pods", replicas, None));
+    charts.push(chart("Replicas", "pods", replicas, Vec::new()));
     if let [(run, points)] = runs
         && run.metrics.len() > 1
     {
-        let metrics = run.metrics.iter().enumerate().zip(METRICS).map(|((place, name), class)| {
-            line(points, name.clone(), class, false, move |point| {
+        let metrics = run.metrics.iter().enumerate().zip(METRICS.iter().cycle()).map(|((place, name), class)| {
+            line(points, name.clone(), *class, false, move |point| {
                 point.pressures.get(place).copied().flatten().map(|part| part * 100.0)
             })
         });
-        let level = Some(("threshold".to_owned(), 100.0));
+        let level = vec![Level { name: "threshold".to_owned(), class: "", value: 100.0 }];
         charts.push(chart("Each metric against its threshold", "percent of the threshold", metrics.collect(), level));
     }
     if runs.iter().any(|(_, points)| points.iter().any(|point| point.latency.is_some())) {
@@ -133,7 +137,7 @@ fn charts(runs: &[(&Run, Vec<Point>)]) -> Vec<Chart> {
                 }),
             ]
         });
-        charts.push(chart("Latency, from the moment a request was due", "milliseconds", latency, None));
+        charts.push(chart("Latency, from the moment a request was due", "milliseconds", latency, Vec::new()));
     }
     charts
 }

@@ -38,7 +38,7 @@ impl Acts<'_> {
         if !self.over {
             self.timeline.decided(at, decision);
         }
-        self.timeline.serving(at, self.reader.ready());
+        self.timeline.ready(at, self.reader.ready());
         let hpa = scaler.hpa();
         let replicas = if decision.desired == decision.current {
             decision.desired.to_string()
@@ -90,7 +90,7 @@ impl Acts<'_> {
         let failed = interval.as_ref().map_or(0, |interval| interval.errors);
         let small = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
         let small_desired = u32::try_from(desired).unwrap_or_default();
-        self.keep(Point {
+        let point = Point {
             at,
             load: due,
             served,
@@ -100,7 +100,10 @@ impl Acts<'_> {
             ready: small(ready),
             latency: quantiles.map(|quantiles| (quantiles.p50, quantiles.p99)),
             failed,
-        });
+        };
+        if !self.over {
+            self.timeline.keep(point, seconds);
+        }
         self.moment = Moment {
             elapsed: at,
             length: self.profile.as_ref().map(Profile::length),
@@ -111,11 +114,5 @@ impl Acts<'_> {
             replicas: (small(ready), small_desired),
         };
         look.moment(&self.moment);
-    }
-
-    fn keep(&mut self, point: Point) {
-        if !self.over {
-            self.timeline.keep(point);
-        }
     }
 }

@@ -48,14 +48,12 @@ pub(super) fn outcome(
 
 fn facts(acts: &Acts<'_>, summary: Option<&Summary>, fate: Option<&Fate>, counts: &Counts) -> Vec<(String, String)> {
     let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-    let ready: Vec<u32> = acts.timeline.points.iter().map(|point| point.ready).collect();
-    let pod_seconds: f64 = mean(&ready) * acts.began.elapsed().as_secs_f64();
     let time = |seconds: f64| format!("{:.1} ms", seconds * 1000.0);
     let mut facts = Vec::new();
     let mut fact = |name: &str, value: String| facts.push((name.to_owned(), value));
     if let Some(summary) = summary {
         fact("requests", summary.requests.to_string());
-        fact("failed", summary.failed().to_string());
+        fact("failed", summary.failed_by_status());
         fact("p50", time(summary.quantile(0.5).as_secs_f64()));
         fact("p99", time(summary.quantile(0.99).as_secs_f64()));
     }
@@ -69,20 +67,13 @@ fn facts(acts: &Acts<'_>, summary: Option<&Summary>, fate: Option<&Fate>, counts
             load(&counts.turned_away)
         ),
     );
-    let most = ready.iter().max().copied().unwrap_or_default();
-    let least = ready.iter().min().copied().unwrap_or_default();
-    fact("replicas", format!("{least} to {most}, {:.1} on average, {:.0} pod-seconds", mean(&ready), pod_seconds));
+    fact("replicas", acts.timeline.serving.to_string());
     fact("decisions", acts.timeline.scalings.len().to_string());
     fact("processes that died", acts.deaths.to_string());
     if let Some(fate) = fate {
         fact("writes", fate.to_string());
     }
     facts
-}
-
-fn mean(values: &[u32]) -> f64 {
-    let count = u32::try_from(values.len()).unwrap_or(u32::MAX).max(1);
-    values.iter().map(|value| f64::from(*value)).sum::<f64>() / f64::from(count)
 }
 
 /// What became of the writes.

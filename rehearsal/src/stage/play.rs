@@ -276,6 +276,8 @@ impl Stage<'_> {
         syncs.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let tick = Duration::from_secs(1).div_f64((pace / 5.0).max(1.0));
         let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + tick, tick);
+        // A sync is awaited; the ticks that were due meanwhile are one, not many of no length.
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut changes = self.replicas.changes();
         let mut last = Instant::now();
         loop {
@@ -290,16 +292,19 @@ impl Stage<'_> {
                     self.replicas.scale(count(decision.desired));
                 }
                 _ = ticks.tick() => {
-                    let seconds = last.elapsed().as_secs_f64();
-                    last = Instant::now();
-                    acts.tick(load, counts, seconds, look);
+                    let passed = last.elapsed();
+                    // A rate over a moment says nothing; what came in it counts with the next tick.
+                    if passed >= tick / 2 {
+                        last = Instant::now();
+                        acts.tick(load, counts, passed.as_secs_f64(), look);
+                    }
                     if load.is_some_and(Load::is_over) {
                         return false;
                     }
                 }
                 Some(event) = self.replica_events.recv() => acts.replica(&event, look),
                 Some(event) = self.adapter_events.recv() => acts.adapter(&event, look),
-                Ok(()) = changes.changed() => acts.timeline.serving(acts.began.elapsed(), acts.reader.ready()),
+                Ok(()) = changes.changed() => acts.timeline.ready(acts.began.elapsed(), acts.reader.ready()),
             }
         }
     }

@@ -9,6 +9,7 @@ use tokio::process::Command;
 
 use super::{Settings, StageError};
 use crate::process::{Guard, Process, ProcessError, sibling};
+use crate::{adapter, replicas};
 
 /// The programs that are played with.
 pub(super) struct Programs {
@@ -45,7 +46,12 @@ pub(super) struct Files {
     _lock: File,
 }
 
-/// An empty folder with the files' places; those of an earlier run go.
+/// Not the name of the API's own file: the folder may be the one where that is, and this one is replaced.
+const DATABASE: &str = "rehearsal.sqlite3";
+/// The log of who fills the database.
+const SEED_LOG: &str = "seed.log";
+
+/// A folder with the files' places; those of an earlier run go, and nothing else does.
 pub(super) fn folder(settings: &Settings) -> Result<Files, StageError> {
     let failed = |path: &Path| {
         let path = path.to_owned();
@@ -63,8 +69,9 @@ pub(super) fn folder(settings: &Settings) -> Result<Files, StageError> {
         Err(TryLockError::Error(source)) => return Err(failed(&path)(source)),
     }
     remove_logs(&logs).map_err(failed(&logs))?;
-    let database = folder.join("conduit.sqlite3");
-    for file in ["conduit.sqlite3", "conduit.sqlite3-wal", "conduit.sqlite3-shm", "targets.yaml", "adapter.yaml"] {
+    let database = folder.join(DATABASE);
+    let of_database = ["", "-wal", "-shm"].map(|end| format!("{DATABASE}{end}"));
+    for file in of_database.into_iter().chain(adapter::FILES.map(str::to_owned)) {
         let path = folder.join(file);
         match std::fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(&path)(error)),
@@ -74,7 +81,13 @@ pub(super) fn folder(settings: &Settings) -> Result<Files, StageError> {
     Ok(Files { folder, logs, database, _lock: lock })
 }
 
-/// Only what the rehearsal writes there itself.
+/// Whether a rehearsal gives its logs names like this one.
+fn is_own_log(name: &str) -> bool {
+    let of_replica = name.strip_suffix(".log").is_some_and(replicas::is_name);
+    of_replica || [SEED_LOG, adapter::LOG].contains(&name)
+}
+
+/// Only what a rehearsal writes there itself.
 fn remove_logs(logs: &Path) -> io::Result<()> {
     let entries = match std::fs::read_dir(logs) {
         Ok(entries) => entries,
@@ -82,9 +95,9 @@ fn remove_logs(logs: &Path) -> io::Result<()> {
         Err(error) => return Err(error),
     };
     for entry in entries {
-        let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "log") {
-            std::fs::remove_file(path)?;
+        let entry = entry?;
+        if entry.file_name().to_str().is_some_and(is_own_log) {
+            std::fs::remove_file(entry.path())?;
         }
     }
     Ok(())
@@ -110,7 +123,7 @@ pub(super) async fn seed(
         .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
         .env("DATA_FILE", &files.database)
         .env("LOG_FORMAT", "text");
-    let mut process = Process::start(guard, "conduit seed", command, &files.logs.join("seed.log"))?;
+    let mut process = Process::start(guard, "conduit seed", command, &files.logs.join(SEED_LOG))?;
     // A slow disk takes a thousand a second.
     let patience = Duration::from_mins(1) + Duration::from_millis(articles.into());
     match tokio::time::timeout(patience, process.wait()).await {

@@ -262,6 +262,11 @@ impl Traffic for Mixed {
         }
     }
 
+    /// All requests are valid: whatever is not done has failed.
+    fn fails(&self, status: u16) -> bool {
+        !(200..300).contains(&status)
+    }
+
     fn reads(&self, note: u64) -> bool {
         matches!(note, ARTICLE | COMMENT)
     }

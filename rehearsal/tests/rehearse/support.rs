@@ -59,8 +59,13 @@ impl Running {
     /// On free ports, its data in a folder of its own, under the HPA of the repository with CPU out of the way: what a
     /// replica burns here, built without optimization on a machine that has other work, is no measure of the load.
     pub(crate) fn start(arguments: &[&str]) -> Self {
+        Self::start_in(folder(&[]), arguments)
+    }
+
+    /// The same in a folder where something is already.
+    pub(crate) fn start_in(folder: tempfile::TempDir, arguments: &[&str]) -> Self {
         let requests = changed("averageUtilization: 75", "averageUtilization: 1000");
-        let folder = folder(&[("hpa.yaml", &requests)]);
+        fs::write(folder.path().join("hpa.yaml"), requests).unwrap();
         let hpa = folder.path().join("hpa.yaml");
         let mut child = rehearse()
             .args(["--hpa", hpa.to_str().unwrap(), "--port", "0", "--adapter-port", "0", "--adapter-ops-port", "0"])

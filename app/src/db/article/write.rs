@@ -22,7 +22,12 @@ static DELETE: Statement = Statement::new("articles.delete", "delete from articl
 static COUNT: Statement =
     Statement::new("articles.count", "update counters set value = value + $1 where name = 'articles'");
 
-static TAG: Statement = Statement::new("articles.tag", "insert into article_tags (tag, article_id) values ($1, $2)");
+/// All tags of an article at once, as one JSON array.
+static TAG: Statement = Statement::by_dialect(
+    "articles.tag",
+    "insert into article_tags (tag, article_id) select tag, $2::bigint from json_array_elements_text($1::json) as t (tag)",
+    "insert into article_tags (tag, article_id) select value, $2 from json_each($1)",
+);
 
 static UNTAG: Statement = Statement::new("articles.untag", "delete from article_tags where article_id = $1");
 
@@ -64,7 +69,8 @@ pub async fn is_free(session: &mut Session, slug: &Slug, but: i64) -> Result<boo
     Ok(taken.is_none())
 }
 
-/// Adds an article and gives it its number, unless another lives at its address.
+/// Adds an article and gives it its number, unless another lives at its address. It is to be [counted](count_one_more)
+/// in the same transaction.
 pub async fn insert(
     tx: &mut Tx,
     slug: &Slug,
@@ -82,10 +88,15 @@ pub async fn insert(
         Arg::Int(now.millis()),
     ];
     let Some(id) = tx.optional::<i64>(&INSERT, &args).await? else { return Ok(None) };
-    tag(tx, id, article.tags).await?;
-    // Last in its transaction: everybody who writes or removes an article waits for this row.
-    tx.execute(&COUNT, &[Arg::Int(1)]).await?;
+    tag(tx, id, article.tags, &tag_list).await?;
     Ok(Some(id))
+}
+
+/// Counts an article that was added. Last in its transaction: everybody who writes or removes an article waits for this
+/// row.
+pub async fn count_one_more(tx: &mut Tx) -> Result<(), DbError> {
+    tx.execute(&COUNT, &[Arg::Int(1)]).await?;
+    Ok(())
 }
 
 /// Changes an article; [`DbError::Duplicate`] if another lives at its new address.
@@ -101,9 +112,9 @@ pub async fn update(tx: &mut Tx, id: i64, changes: &Changes<'_>, now: Timestamp)
         Arg::Int(now.millis()),
     ];
     tx.execute(&UPDATE, &args).await?;
-    if let Some(tags) = changes.tags {
+    if let Some((tags, tag_list)) = changes.tags.zip(tag_list) {
         tx.execute(&UNTAG, &[Arg::Int(id)]).await?;
-        tag(tx, id, tags).await?;
+        tag(tx, id, tags, &tag_list).await?;
     }
     Ok(())
 }
@@ -117,9 +128,10 @@ pub async fn delete(tx: &mut Tx, id: i64) -> Result<bool, DbError> {
     Ok(was_there)
 }
 
-async fn tag(tx: &mut Tx, id: i64, tags: &[String]) -> Result<(), DbError> {
-    for tag in tags {
-        tx.execute(&TAG, &[Arg::Text(tag), Arg::Int(id)]).await?;
+/// Gives an article its tags, of which the list is the JSON.
+async fn tag(tx: &mut Tx, id: i64, tags: &[String], tag_list: &str) -> Result<(), DbError> {
+    if !tags.is_empty() {
+        tx.execute(&TAG, &[Arg::Text(tag_list), Arg::Int(id)]).await?;
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ mod wire;
 
 pub(crate) use answers::{TIME, TOKEN, profile};
 pub(crate) use client::{PASSWORD, Reply, User};
-pub(crate) use postgres::{Cluster, shared_postgres};
+pub(crate) use postgres::{Cluster, Held, shared_postgres};
 pub(crate) use server::{Backend, Server, conduit, eventually};
 pub(crate) use wire::read_one;
 
