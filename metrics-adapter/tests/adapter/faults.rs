@@ -267,7 +267,7 @@ fn many_targets_that_hang_in_the_middle_of_large_bodies_are_held_in_little_memor
     const MANY: usize = 40;
     let target = Target::raw(|stream| {
         let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 16000000\r\n\r\n");
-        pour(stream, &[b'#'; 1 << 16], 12 << 4);
+        pour(stream, &[b'#'; 1 << 14], 12 << 6);
         hang(stream)
     });
     let good = Counter::target(RATE);
