@@ -215,7 +215,7 @@ mod tests {
         let at = Duration::from_secs;
         let values = vec![(at(0), Some(1.0)), (at(1), Some(1.0)), (at(2), None), (at(3), Some(2.0))];
         let series = Series { name: "a".to_owned(), class: "one".to_owned(), steps: true, values };
-        let chart = Chart { title: "<t>".to_owned(), unit: String::new(), series: vec![series], level: None };
+        let chart = Chart { title: "<t>".to_owned(), unit: String::new(), series: vec![series], levels: Vec::new() };
         let drawn = chart.draw(at(3));
         let line = drawn.split("class=\"line one\" d=\"").nth(1).unwrap().split('"').next().unwrap();
         assert_eq!(line.matches('M').count(), 2, "{line}");

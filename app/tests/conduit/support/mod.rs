@@ -2,13 +2,15 @@
 
 mod answers;
 mod client;
+mod held;
 mod postgres;
 mod server;
 mod wire;
 
 pub(crate) use answers::{TIME, TOKEN, profile};
 pub(crate) use client::{PASSWORD, Reply, User};
-pub(crate) use postgres::{Cluster, Held, shared_postgres};
+pub(crate) use held::Held;
+pub(crate) use postgres::{Cluster, shared_postgres};
 pub(crate) use server::{Backend, Server, conduit, eventually};
 pub(crate) use wire::read_one;
 

@@ -160,24 +160,3 @@ impl Drop for Cluster {
         let _ = self.watchdog.wait();
     }
 }
-
-/// A table that nobody else can use, until this is dropped.
-pub(crate) struct Held {
-    // Before what runs it.
-    _connection: sqlx::PgConnection,
-    _runtime: tokio::runtime::Runtime,
-}
-
-impl Held {
-    pub(crate) fn lock(url: &str, table: &str) -> Self {
-        use sqlx::{AssertSqlSafe, Connection as _, Executor as _};
-        let runtime = tokio::runtime::Runtime::new().unwrap();
-        let connection = runtime.block_on(async {
-            let mut connection = sqlx::PgConnection::connect(url).await.unwrap();
-            let lock = format!("begin; lock table {table} in access exclusive mode");
-            connection.execute(AssertSqlSafe(lock)).await.unwrap();
-            connection
-        });
-        Self { _connection: connection, _runtime: runtime }
-    }
-}
