@@ -9,7 +9,7 @@ use promql_parser::parser::Expr;
 use serde_json::Value;
 use stack::dashboards::{NAMES, files, path, runbook, settings, text};
 use stack::manifests::{self, find};
-use stack::promql::{at_once, compared, metrics, parse};
+use stack::promql::{at_once, compared, metrics, parse, selectors};
 use stack::rules;
 
 use panels::{Panel, RULES};
@@ -162,6 +162,27 @@ fn no_panel_lies_on_another() {
             }
         }
     }
+}
+
+/// Two namespaces may each have one of that name.
+#[test]
+fn an_hpa_is_asked_for_by_its_namespace_too() {
+    let board = board("autoscaling");
+    let mut seen = 0;
+    for target in Panel::all(&board).flat_map(Panel::targets) {
+        let query = parse(&at_once(target["expr"].as_str().unwrap())).unwrap();
+        for selector in selectors(&query) {
+            let value = |label: &str| {
+                let own = selector.matchers.matchers.iter().find(|own| own.name == label);
+                own.map(|own| own.value.as_str())
+            };
+            if value("horizontalpodautoscaler").is_some() {
+                seen += 1;
+                assert_eq!(value("namespace"), Some("$namespace"), "{selector}");
+            }
+        }
+    }
+    assert!(seen > 10, "only {seen} were found");
 }
 
 #[test]
