@@ -131,7 +131,8 @@ fn page(cadvisor: bool, pods: &[String], seconds: f64) -> String {
                 ("container_memory_working_set_bytes", 17_825_792.0),
             ]
         };
-        names.iter().map(|(name, value)| format!("{name}{{{labels}}} {value} {now}\n")).collect()
+        let line = |(name, value): &(&str, f64)| format!("{name}{{{labels}}} {value} {now}\n");
+        names.iter().map(line).collect::<Vec<_>>().concat()
     };
     let node = if cadvisor {
         String::new()

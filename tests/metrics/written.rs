@@ -18,8 +18,8 @@ pub(crate) struct Place {
 
 pub(crate) fn places() -> Vec<Place> {
     let mut places = vec![configuration(), autoscaler()];
-    places.extend(manifests::files("prometheus/rules", "yaml").iter().map(rules));
-    places.extend(manifests::files("grafana/dashboards", "json").iter().map(dashboard));
+    places.extend(manifests::files("prometheus/rules", "yaml").iter().map(|file| rules(file)));
+    places.extend(manifests::files("grafana/dashboards", "json").iter().map(|file| dashboard(file)));
     let documents = [
         "README.md",
         "app/README.md",
@@ -58,8 +58,8 @@ fn autoscaler() -> Place {
     Place { file: file.to_owned(), names: names.collect(), defined: offered() }
 }
 
-fn rules(file: &String) -> Place {
-    let mut place = Place { file: file.clone(), names: BTreeSet::new(), defined: BTreeSet::new() };
+fn rules(file: &str) -> Place {
+    let mut place = Place { file: file.to_owned(), names: BTreeSet::new(), defined: BTreeSet::new() };
     for group in manifests::file(file)[0]["groups"].as_array().unwrap() {
         for rule in group["rules"].as_array().unwrap() {
             place.names.extend(asked(file, rule["expr"].as_str().unwrap()).names);
@@ -74,7 +74,7 @@ pub(crate) fn asked(file: &str, query: &str) -> Place {
     Place { file: file.to_owned(), names: promql::metrics(&expression), defined: BTreeSet::new() }
 }
 
-fn dashboard(file: &String) -> Place {
+fn dashboard(file: &str) -> Place {
     let board: Value = serde_json::from_str(&manifests::text(file)).unwrap();
     let mut names = BTreeSet::new();
     queries(&board, &mut |query| names.extend(asked(file, &promql::at_once(query)).names));
@@ -84,7 +84,7 @@ fn dashboard(file: &String) -> Place {
         let Some(found) = variable["definition"].as_str().and_then(|query| listed.captures(query)) else { continue };
         names.extend(asked(file, &found[1]).names);
     }
-    Place { file: file.clone(), names, defined: BTreeSet::new() }
+    Place { file: file.to_owned(), names, defined: BTreeSet::new() }
 }
 
 fn queries(value: &Value, visit: &mut dyn FnMut(&str)) {

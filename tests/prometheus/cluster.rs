@@ -120,5 +120,5 @@ pub(crate) fn answer(path: &str, gone: bool) -> Option<String> {
     // Kubelets write when they measured.
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
     let time = if path.starts_with("/metrics/") { format!(" {now}") } else { String::new() };
-    Some(lines.map(|line| format!("{line}{time}\n")).collect())
+    Some(lines.map(|line| [line, &time, "\n"].concat()).collect())
 }

@@ -96,7 +96,7 @@ fn policies_and_services_select_no_pods_of_somebody_elses_prometheus_or_grafana(
             the(&objects, "Service", part)["spec"]["selector"].clone(),
         ];
         // Whom Grafana asks.
-        let peers = policy["egress"].as_array().unwrap().iter().flat_map(|rule| rule["to"].as_array()).flatten();
+        let peers = policy["egress"].as_array().unwrap().iter().filter_map(|rule| rule["to"].as_array()).flatten();
         let peers = peers.map(|peer| peer["podSelector"]["matchLabels"].clone());
         selectors.extend(peers.filter(|labels| labels["app.kubernetes.io/name"] == "prometheus"));
         for labels in selectors {
