@@ -13,7 +13,10 @@ struct Family(&'static str, &'static str);
 
 const MAXIMUM: Family = Family("spec_max_replicas", "The most replicas that it may scale to.");
 const MINIMUM: Family = Family("spec_min_replicas", "The fewest replicas that it may scale to.");
-const CURRENT: Family = Family("status_current_replicas", "The replicas that there are.");
+const CURRENT: Family = Family(
+    "status_current_replicas",
+    "The replicas that its target is to have, as the HPA found it: those of the scale, whether or not they are there.",
+);
 const DESIRED: Family = Family("status_desired_replicas", "The replicas that it wants.");
 const THRESHOLD: Family = Family("spec_target_metric", "The thresholds of its metrics, in their own units or percent.");
 const SEEN: Family = Family("status_target_metric", "What it saw last of its metrics, in their own units or percent.");
