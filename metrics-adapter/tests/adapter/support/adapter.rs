@@ -2,6 +2,7 @@ use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -24,6 +25,8 @@ pub(crate) struct Adapter {
     /// `http://127.0.0.1:port` of the operators' pages.
     pub(crate) ops: String,
     log: Log,
+    /// Ends when all that it said was read.
+    reader: Option<JoinHandle<()>>,
     agent: Agent,
     folder: TempDir,
 }
@@ -87,7 +90,7 @@ impl Adapter {
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let log = Log::default();
         let (out, lines) = (child.stdout.take().unwrap(), log.clone());
-        std::thread::spawn(move || {
+        let reader = std::thread::spawn(move || {
             for line in BufReader::new(out).lines().map_while(Result::ok) {
                 let line = serde_json::from_str(&line).unwrap_or_else(|_| panic!("a log line is not JSON: {line}"));
                 lines.0.0.lock().unwrap_or_else(PoisonError::into_inner).push(line);
@@ -100,7 +103,7 @@ impl Adapter {
         });
         let api = log.wait_for("APIs' address", |line| Some(format!("{scheme}://{}", line["api"].as_str()?)));
         let ops = log.wait_for("operators' address", |line| Some(format!("http://{}", line["ops"].as_str()?)));
-        Self { child, api, ops, log, agent: agent(), folder }
+        Self { child, api, ops, log, reader: Some(reader), agent: agent(), folder }
     }
 
     /// One that a static holds, which nothing drops: it ends with this program. Left alone it would go on asking ports
@@ -204,12 +207,15 @@ impl Adapter {
         assert!(status.success());
     }
 
-    /// Waits until it has ended by itself.
+    /// Waits until it has ended by itself, and all that it said was read.
     #[track_caller]
     pub(crate) fn wait_exit(&mut self) -> ExitStatus {
         let deadline = Instant::now() + Duration::from_secs(30);
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
+                if let Some(reader) = self.reader.take() {
+                    reader.join().unwrap();
+                }
                 return status;
             }
             assert!(Instant::now() < deadline, "the adapter did not end");
